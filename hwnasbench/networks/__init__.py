@@ -1,0 +1,1 @@
+"""Networks: an architecture at a data set's input size, as a table of layers."""

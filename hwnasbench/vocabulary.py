@@ -1,0 +1,122 @@
+"""The closed vocabularies of the data model: metrics, kinds, statuses, flags, keys.
+
+Nothing here imports NumPy: the single-query path uses these names.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NamedTuple
+
+    class Metric(NamedTuple):
+        """One metric: its only unit, which way is better, and which keys tell its columns apart."""
+
+        name: str
+        unit: str
+        direction: str
+        scope: str
+        description: str
+else:
+    Metric = namedtuple("Metric", "name unit direction scope description")
+
+_ROWS = (
+    # name, unit, direction (max / min / none), scope, description
+    ("accuracy", "%", "max", "training", "top-1 accuracy"),
+    ("train_time", "s", "min", "training", "wall time of training"),
+    ("latency", "ms", "min", "device", "time of one inference call of one batch"),
+    ("energy", "mJ", "min", "device", "energy of one inference call of one batch"),
+    ("throughput", "images/s", "max", "device", "images per second"),
+    ("peak_memory", "KiB", "min", "device", "largest working memory during inference"),
+    ("utilisation", "1", "max", "device", "share of peak arithmetic in use"),
+    ("area", "mm2", "min", "device", "silicon area"),
+    ("dsp", "1", "min", "device", "FPGA DSP slices"),
+    ("lut", "1", "min", "device", "FPGA look-up tables"),
+    ("bram", "1", "min", "device", "FPGA block RAMs"),
+    ("model_size", "KiB", "min", "network", "size of the weights"),
+    ("params", "1", "min", "network", "number of trainable parameters"),
+    ("macs", "1", "min", "network", "multiply-accumulate operations of one image"),
+    ("flops", "1", "min", "network", "operations of one image by the source's own count"),
+    ("synflow", "1", "max", "proxy", "SynFlow score"),
+    ("snip", "1", "max", "proxy", "SNIP score"),
+    ("grasp", "1", "max", "proxy", "GraSP score"),
+    ("fisher", "1", "max", "proxy", "Fisher score"),
+    ("grad_norm", "1", "max", "proxy", "norm of the gradients"),
+    ("jacob_cov", "1", "max", "proxy", "Jacobian covariance score"),
+    ("naswot", "1", "max", "proxy", "NASWOT score"),
+    ("zen", "1", "max", "proxy", "Zen score"),
+    ("l2_norm", "1", "max", "proxy", "L2 norm of the weights"),
+    ("plain", "1", "max", "proxy", "plain score"),
+    ("epe_nas", "1", "max", "proxy", "EPE-NAS score"),
+)
+#: Every metric by name.
+METRICS: dict[str, Metric] = {row[0]: Metric(*row) for row in _ROWS}
+
+#: From the most to the least trusted; a query prefers the earlier ones.
+KINDS = ("measured", "estimated", "predicted", "simulated")
+
+#: Why there is no value; "ok" is a value.
+STATUSES = (
+    "ok",
+    "disconnected",
+    "does_not_fit",
+    "compile_failed",
+    "unsupported_layer",
+    "not_measured",
+    "no_source",
+)
+
+#: Caveats on a number. ``assumed:KEY``: the source does not state KEY, or another value of KEY answered.
+FLAGS = (
+    "extrapolated",
+    "assumed:dataset",
+    "assumed:engine",
+    "assumed:precision",
+    "assumed:threads",
+    "assumed:batch",
+    "assumed:split",
+    "assumed:recipe",
+    "assumed:epochs",
+    "assumed:input",
+    "copied",
+    "precision_mismatch",
+    "inferred_unit",
+)
+
+#: Every key that tells two published numbers apart, in the order of the table's columns.
+KEYS = ("dataset", "input", "device", "engine", "threads", "batch", "precision", "split", "recipe", "epochs")
+
+#: Which of the keys belong to a metric, by the metric's scope.
+SCOPE_KEYS = {
+    "device": ("dataset", "device", "engine", "threads", "batch", "precision"),
+    "training": ("dataset", "precision", "split", "recipe", "epochs"),
+    "network": ("dataset", "precision"),
+    "proxy": ("dataset", "input", "batch"),
+}
+
+#: Device classes, from the smallest device to parametric silicon.
+DEVICE_CLASSES = (
+    "mcu",
+    "mobile_cpu",
+    "desktop_cpu",
+    "server_cpu",
+    "mobile_gpu",
+    "edge_gpu",
+    "server_gpu",
+    "multi_gpu",
+    "tpu",
+    "edge_tpu",
+    "asic",
+    "fpga",
+    "vpu",
+    "dsp",
+    "reram",
+    "npu",
+)
+
+PRECISIONS = ("fp32", "fp16", "bf16", "int16", "int8", "int4", "analog")
+DATASETS = ("cifar10", "cifar100", "ImageNet16-120", "imagenet", "ninapro", "darcy")
+ENGINES = ("tflite", "litert", "onnxruntime", "torchmobile", "openvino", "tensorrt", "torch", "tensorflow", "snpe")
+SPLITS = ("train", "valid", "test")
