@@ -102,7 +102,9 @@ class Space:
 
     def __len__(self) -> int:
         if not self.enumerable:
-            raise NotEnumerable(f"space {self.name!r} has {self.size} architectures; use .size, sample() or explicit architectures")
+            raise NotEnumerable(
+                f"space {self.name!r} has {self.size} architectures; use .size, sample() or explicit architectures"
+            )
         return self.size
 
     def __iter__(self) -> Iterator[Architecture]:
@@ -161,14 +163,20 @@ class Space:
 
     def _check_vector(self, values: Sequence[Any]) -> tuple[int, ...]:
         if len(values) != len(self.choices):
-            raise InvalidArchitecture(f"{list(values)!r} has {len(values)} decisions; {self.name!r} takes {len(self.choices)}")
+            raise InvalidArchitecture(
+                f"{list(values)!r} has {len(values)} decisions; {self.name!r} takes {len(self.choices)}"
+            )
         out = []
         for position, (value, n) in enumerate(zip(values, self.choices, strict=True)):
             if isinstance(value, bool) or not hasattr(value, "__index__"):
-                raise InvalidArchitecture(f"decision {position} of {list(values)!r} is {value!r}; expected an integer from 0 to {n - 1}")
+                raise InvalidArchitecture(
+                    f"decision {position} of {list(values)!r} is {value!r}; expected an integer from 0 to {n - 1}"
+                )
             decision = operator.index(value)
             if not 0 <= decision < n:
-                raise InvalidArchitecture(f"decision {position} of {list(values)!r} is {decision}; expected 0 to {n - 1}")
+                raise InvalidArchitecture(
+                    f"decision {position} of {list(values)!r} is {decision}; expected 0 to {n - 1}"
+                )
             out.append(decision)
         return tuple(out)
 
@@ -232,7 +240,9 @@ class Space:
         import numpy as np
 
         if not isinstance(rng, np.random.Generator):
-            raise InvalidRequest(f"sample needs a numpy.random.Generator, got {type(rng).__name__}; use numpy.random.default_rng(seed)")
+            raise InvalidRequest(
+                f"sample needs a numpy.random.Generator, got {type(rng).__name__}; use numpy.random.default_rng(seed)"
+            )
         return rng.integers(0, np.array(self.choices), size=(n, len(self.choices))).astype(np.int8)
 
     # -- many at once -------------------------------------------------------------------------

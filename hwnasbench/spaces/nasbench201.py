@@ -89,9 +89,7 @@ class NasBench201(Space):
             if len(parts) != 10 or parts[0] or parts[2] != "+" or parts[5] != "+" or parts[9]:
                 raise KeyError(text)
             t = _TOKENS
-            return (
-                t[0][parts[1]] + t[1][parts[3]] + t[2][parts[4]] + t[3][parts[6]] + t[4][parts[7]] + t[5][parts[8]]
-            )
+            return t[0][parts[1]] + t[1][parts[3]] + t[2][parts[4]] + t[3][parts[6]] + t[4][parts[7]] + t[5][parts[8]]
         except KeyError:
             raise InvalidArchitecture(self._explain(text)) from None
 

@@ -87,7 +87,9 @@ def validate(table: pa.Table, path: str = "table") -> None:
         if field.name not in table.column_names:
             raise CorruptFile(f"{path}: column {field.name!r} is missing; expected {', '.join(OBSERVATIONS.names)}")
         if table.schema.field(field.name).type != field.type:
-            raise CorruptFile(f"{path}: column {field.name!r} is {table.schema.field(field.name).type}, expected {field.type}")
+            raise CorruptFile(
+                f"{path}: column {field.name!r} is {table.schema.field(field.name).type}, expected {field.type}"
+            )
     for name, words in (("kind", KINDS), ("status", STATUSES), ("metric", METRICS)):
         seen = set(pc.unique(table[name].cast(pa.string())).to_pylist())
         unknown = seen - set(words)
