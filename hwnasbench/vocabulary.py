@@ -25,7 +25,7 @@ else:
 _ROWS = (
     # name, unit, direction (max / min / none), scope, description
     ("accuracy", "%", "max", "training", "top-1 accuracy"),
-    ("train_time", "s", "min", "training", "wall time of training"),
+    ("train_time", "s", "min", "training_cost", "wall time of training"),
     ("latency", "ms", "min", "device", "time of one inference call of one batch"),
     ("energy", "mJ", "min", "device", "energy of one inference call of one batch"),
     ("throughput", "images/s", "max", "device", "images per second"),
@@ -88,11 +88,12 @@ FLAGS = (
 #: Every key that tells two published numbers apart, in the order of the table's columns.
 KEYS = ("dataset", "input", "device", "engine", "threads", "batch", "precision", "split", "recipe", "epochs")
 
-#: Which of the keys belong to a metric, by the metric's scope.
+#: Which of the keys belong to a metric, by the metric's scope, in the order they are resolved.
 SCOPE_KEYS = {
     "device": ("dataset", "device", "engine", "threads", "batch", "precision"),
     "training": ("dataset", "precision", "split", "recipe", "epochs"),
-    "network": ("dataset", "precision"),
+    "training_cost": ("dataset", "recipe", "epochs"),
+    "network": ("dataset",),
     "proxy": ("dataset", "input", "batch"),
 }
 

@@ -1,0 +1,132 @@
+"""Devices: what runs a network. One TOML file a device, in ``catalog/``."""
+
+from __future__ import annotations
+
+from hwnasbench.errors import CorruptFile, UnknownName
+from hwnasbench.vocabulary import DEVICE_CLASSES, KEYS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+    from typing import Any
+
+__all__ = ["Device", "by_name", "load_catalog"]
+
+_FIELDS = ("name", "title", "device_class", "chip", "chip_evidence", "aliases", "defaults", "note")
+
+
+class Device:
+    """One device of the catalogue.
+
+    Attributes
+    ----------
+    name : str
+        The catalogue's name, which every query takes.
+    title : str
+        What people call it.
+    device_class : str
+        One of `hwnasbench.vocabulary.DEVICE_CLASSES`.
+    chip : str
+        The chip; devices with one chip are not independent of each other.
+    chip_evidence : str
+        ``stated`` by the source, or ``recalled``.
+    aliases : tuple of str
+        Other names that every query takes.
+    defaults : dict
+        The value of each key (engine, precision, batch, threads, ...) that a request does not name.
+    note : str
+        What to know before trusting its numbers.
+    """
+
+    __slots__ = _FIELDS
+
+    def __init__(self, record: Mapping[str, Any]) -> None:
+        self.name: str = record["name"]
+        self.title: str = record["title"]
+        self.device_class: str = record["device_class"]
+        self.chip: str = record["chip"]
+        self.chip_evidence: str = record["chip_evidence"]
+        self.aliases: tuple[str, ...] = tuple(record.get("aliases", ()))
+        self.defaults: dict[str, str | int] = dict(record.get("defaults", {}))
+        self.note: str = record.get("note", "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the record as it stands in the catalogue."""
+        record = {field: getattr(self, field) for field in _FIELDS}
+        record["aliases"] = list(self.aliases)
+        record["defaults"] = dict(self.defaults)
+        return record
+
+    def __repr__(self) -> str:
+        return f"<device {self.name}: {self.title}, {self.device_class}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Device) and self.to_dict() == other.to_dict()
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
+
+def load_catalog(folder: Path | None = None) -> dict[str, Device]:
+    """Read every device's TOML file.
+
+    Parameters
+    ----------
+    folder : Path, optional
+        Where the files are; the package's own catalogue by default.
+
+    Returns
+    -------
+    dict of str to Device
+        By name, sorted.
+
+    Raises
+    ------
+    CorruptFile
+        When a file is no TOML, lacks a field, has an unknown one, or its name is not the file's.
+    """
+    from pathlib import Path
+
+    folder = folder or Path(__file__).parent / "catalog"
+    return {path.stem: _read(path) for path in sorted(folder.glob("*.toml"))}
+
+
+def _read(path: Path) -> Device:
+    import tomllib
+
+    try:
+        record = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CorruptFile(f"{path} is not TOML: {error}") from error
+    missing = [f for f in ("name", "title", "device_class", "chip", "chip_evidence") if f not in record]
+    if missing:
+        raise CorruptFile(f"{path} lacks {missing[0]!r}; a device file has {', '.join(_FIELDS)}")
+    for name in record:
+        if name not in _FIELDS:
+            raise CorruptFile(f"{path}: {UnknownName('field', name, _FIELDS)}")
+    for name in record.get("defaults", {}):
+        if name not in KEYS:
+            raise CorruptFile(f"{path}: {UnknownName('key', name, KEYS)}")
+    if record["device_class"] not in DEVICE_CLASSES:
+        raise CorruptFile(f"{path}: {UnknownName('device class', record['device_class'], DEVICE_CLASSES)}")
+    if record["name"] != path.stem:
+        raise CorruptFile(f"{path}: the device is called {record['name']!r}; expected the file's name {path.stem!r}")
+    return Device(record)
+
+
+def by_name(devices: Iterable[Device]) -> dict[str, Device]:
+    """Return devices by name and by every alias.
+
+    Raises
+    ------
+    CorruptFile
+        When two devices share a name or an alias.
+    """
+    out: dict[str, Device] = {}
+    for device in devices:
+        for name in (device.name, *device.aliases):
+            if name in out:
+                raise CorruptFile(f"devices {out[name].name!r} and {device.name!r} are both called {name!r}")
+            out[name] = device
+    return out
