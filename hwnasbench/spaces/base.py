@@ -206,6 +206,14 @@ class Space:
         """Return the architecture with the published `index`."""
         raise NotEnumerable(f"space {self.name!r} has no published index; {index!r} names no architecture")
 
+    def code(self, text: str) -> int:
+        """Return a number below `size` that follows from a canonical string without any table."""
+        raise NotEnumerable(f"space {self.name!r} has no published index")
+
+    def index_by_code(self) -> Sequence[int]:
+        """Return the published index of each code."""
+        raise NotEnumerable(f"space {self.name!r} has no published index")
+
     # -- structure ----------------------------------------------------------------------------
 
     def canonical(self, arch: Any) -> str:

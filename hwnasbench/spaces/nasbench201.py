@@ -134,6 +134,9 @@ class NasBench201(Space):
             self._order = _published_order()
         return self._order
 
+    def index_by_code(self) -> Sequence[int]:
+        return self.order[1]
+
     def index(self, arch: Any) -> int:
         if isinstance(arch, str):
             return self.order[1][self.code(arch)]

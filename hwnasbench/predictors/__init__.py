@@ -1,0 +1,1 @@
+"""Predictors: evaluate shipped surrogates from arrays. Nothing here trains."""

@@ -1,0 +1,164 @@
+"""What a query returns: a `Result` whose values are built when they are read."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+from hwnasbench.errors import NoValue, UnknownName
+from hwnasbench.vocabulary import METRICS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, NamedTuple
+
+    from hwnasbench.benchmark import Plan
+    from hwnasbench.spaces import Architecture
+
+    class Value(NamedTuple):
+        """One number and everything needed to judge it.
+
+        Attributes
+        ----------
+        value : float or None
+            None where there is only a status.
+        unit : str
+            Fixed by the metric.
+        std : float or None
+            Spread of the true value given all we know; for a predicted value, of the value it was
+            fitted to. None where nobody states it.
+        kind : str or None
+            measured, estimated, predicted or simulated.
+        source : str or None
+            Id of the source; `Benchmark.cite` gives its BibTeX.
+        of : str or None
+            For predicted values: the kind of the values the surrogate was fitted to.
+        status : str
+            ``ok``, or why there is no value.
+        flags : tuple of str
+            Caveats.
+        n : int or None
+            Runs behind the value, where stated.
+        keys : dict
+            Every key of the column that answered.
+        """
+
+        value: float | None
+        unit: str
+        std: float | None
+        kind: str | None
+        source: str | None
+        of: str | None
+        status: str
+        flags: tuple[str, ...]
+        n: int | None
+        keys: dict[str, str | int | None]
+else:
+    Value = namedtuple("Value", "value unit std kind source of status flags n keys")
+
+
+class Result:
+    """The answer to one query.
+
+    ``result.latency`` is a float (or raises `NoValue` with the reason); ``result["latency"]`` is a
+    `Value`. ``latency_per_image`` and ``energy_per_image`` divide by the batch.
+
+    Attributes
+    ----------
+    request : dict
+        Every resolved key of the request.
+    release, fingerprint : str
+        Of the data that answered.
+    """
+
+    __slots__ = ("_plan", "_where")
+
+    def __init__(self, plan: Plan, where: Any) -> None:
+        self._plan = plan
+        self._where = where
+
+    @property
+    def arch(self) -> Architecture:
+        """The architecture that was asked for."""
+        return self._plan.bench.space.parse(self._where)
+
+    @property
+    def request(self) -> dict[str, Any]:
+        """Every resolved key of the request."""
+        return {"space": self._plan.bench.space.name, "arch": str(self.arch), **self._plan.request}
+
+    @property
+    def release(self) -> str:
+        """Name of the data that answered."""
+        return self._plan.bench.release
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash over the sorted logical values of the data that answered."""
+        return self._plan.bench.fingerprint
+
+    def __getitem__(self, metric: str) -> Value:
+        return self._plan.value(metric, self._where)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._plan.metrics)
+
+    def __len__(self) -> int:
+        return len(self._plan.metrics)
+
+    def __contains__(self, metric: object) -> bool:
+        return metric in self._plan.metrics
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the metrics that the result holds."""
+        return self._plan.metrics
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return request, release, fingerprint and every value as plain Python data."""
+        return {
+            "request": self.request,
+            "release": self.release,
+            "fingerprint": self.fingerprint,
+            "metrics": {
+                name: {**self[name]._asdict(), "flags": list(self[name].flags)} for name in self._plan.metrics
+            },
+        }
+
+    def __getattr__(self, name: str) -> float:
+        if name.endswith("_per_image"):
+            metric = name.removesuffix("_per_image")
+            if metric in ("latency", "energy"):
+                batch = self[metric].keys.get("batch")
+                if not isinstance(batch, int):
+                    raise NoValue(f"{name} is unknown: the batch of {metric} is not stated")
+                return float(getattr(self, metric)) / batch
+        if name.startswith("_"):
+            raise AttributeError(name)
+        raise AttributeError(str(UnknownName("metric", name, METRICS)))
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._plan.metrics})
+
+    def __repr__(self) -> str:
+        parts = []
+        for name in self._plan.metrics:
+            value = self[name]
+            text = value.status if value.value is None else f"{value.value:.6g} {value.unit}"
+            parts.append(f"{name}={text} ({value.kind})" if value.kind else f"{name}={text}")
+        return f"<result {self._plan.bench.space.name} {self.arch}: {', '.join(parts)}>"
+
+
+def _reader(metric: str) -> property:
+    def read(self: Result) -> float:
+        reader = self._plan.readers.get(metric)
+        if reader is not None:
+            value = reader(self._where)
+            if value == value:
+                return value
+        return self._plan.refuse(metric, self._where)
+
+    return property(read, doc=METRICS[metric].description)
+
+
+for _metric in METRICS:
+    setattr(Result, _metric, _reader(_metric))

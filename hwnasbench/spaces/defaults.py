@@ -1,0 +1,37 @@
+"""The constants of each space's TOML: what a key is where a request does not name it."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from hwnasbench.errors import CorruptFile, UnknownName
+from hwnasbench.vocabulary import KEYS
+
+
+def load_defaults(folder: Path | None = None) -> dict[str, dict[str, Any]]:
+    """Read every space's TOML file.
+
+    Returns
+    -------
+    dict
+        Space name to ``{"defaults": {key: value}, "defaults_at": {precision: {key: value}}}``.
+
+    Raises
+    ------
+    CorruptFile
+        When a file is no TOML or names an unknown key.
+    """
+    out: dict[str, dict[str, Any]] = {}
+    for path in sorted((folder or Path(__file__).parent / "catalog").glob("*.toml")):
+        try:
+            record = tomllib.loads(path.read_text("utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise CorruptFile(f"{path} is not TOML: {error}") from error
+        groups = [record.get("defaults", {}), *record.get("defaults_at", {}).values()]
+        for key in (key for group in groups for key in group):
+            if key not in KEYS:
+                raise CorruptFile(f"{path}: {UnknownName('key', key, KEYS)}")
+        out[path.stem] = {"defaults": record.get("defaults", {}), "defaults_at": record.get("defaults_at", {})}
+    return out
