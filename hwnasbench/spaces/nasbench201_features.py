@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 #: Every path from the input to the output, as positions of the decision vector.
 PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))
-_SWAP = [1, 0, 2, 4, 3, 5]
+_SWAP = [1, 0, 2, 3, 5, 4]
 _WORKING = (CONV1, CONV3, POOL)
 #: Every sequence of operators other than skip that a path can apply.
 _SEQUENCES = tuple(sequence for length in range(4) for sequence in product(_WORKING, repeat=length))
@@ -138,8 +138,7 @@ def _sequence_counts(live: NDArray[np.int8], alive: NDArray[np.bool_]) -> NDArra
     for number, path in enumerate(PATHS):
         codes = np.zeros(len(live), np.intp)
         for position in path:
-            operator = live[:, position]
-            codes = np.where(operator == SKIP, codes, codes * 4 + digit[operator])
+            codes = np.where(live[:, position] == SKIP, codes, codes * 4 + digit[live[:, position]])
         out[rows, column[codes]] += alive[:, number]
     return out
 
