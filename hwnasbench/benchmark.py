@@ -6,7 +6,7 @@ import os
 
 from hwnasbench import spaces
 from hwnasbench.devices import Device, by_name
-from hwnasbench.errors import AmbiguousQuery, InvalidArchitecture, InvalidRequest, NoColumn, NoValue, UnknownName
+from hwnasbench.errors import AmbiguousQuery, InvalidRequest, NoColumn, NoValue, UnknownName
 from hwnasbench.paths import PACKAGE_DATA, home
 from hwnasbench.resolve import Resolved, resolve
 from hwnasbench.results import Result, Value
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 _STORES: dict[str, Store] = {}
 _VOCABULARY = {"dataset": DATASETS, "precision": PRECISIONS, "engine": ENGINES, "split": SPLITS}
 _INTEGERS = ("threads", "batch", "epochs")
+_ARGUMENTS = ("metrics", "dataset", "precision", "batch", "engine", "threads", "split", "recipe", "epochs", "input", "source", "kinds", "fill")  # fmt: skip  # noqa: E501
+#: Architectures remembered by their string.
+_REMEMBERED = 1 << 16
 
 
 def load(space: str, data: Data = "auto") -> Benchmark:
@@ -98,6 +101,7 @@ class Benchmark:
         self._catalog = by_name(catalog.values())
         self.defaults: dict[str, Any] = stores[-1].defaults[space.name]
         self._plans: dict[Any, Plan] = {}
+        self._located: dict[str, Any] = {}
         self._size = len(space) if space.enumerable else 0
 
     # -- what there is ------------------------------------------------------------------------
@@ -174,34 +178,44 @@ class Benchmark:
         """
         key = (device, metrics, dataset, precision, batch, engine, threads, split, recipe, epochs, input, source, kinds, fill)  # fmt: skip  # noqa: E501
         try:
+            plan = self._plans[key]
+        except (KeyError, TypeError):
+            plan = self._cached(key)
+        if type(arch) is int and 0 <= arch < self._size:
+            return Result(plan, arch)
+        if type(arch) is str and arch in self._located:
+            return Result(plan, self._located[arch])
+        return Result(plan, self.locate(arch))
+
+    def locate(self, arch: Any) -> Any:
+        """Return where columns keep an architecture: its index, or its decision vector."""
+        if type(arch) is not str:
+            return self.space.index(arch) if self._size else self.space.parse(arch).vector
+        if self._size:
+            where = self.stores[0].order(self.space.name)[self.space.code(arch.strip())]
+        else:
+            where = self.space.parse(arch).vector
+        if len(self._located) >= _REMEMBERED:
+            self._located.clear()
+        self._located[arch] = where
+        return where
+
+    def plan(self, device: str | Device | None = None, **request: Any) -> Plan:
+        """Resolve a request (the arguments of `query`) without an architecture."""
+        for name in request:
+            if name not in _ARGUMENTS:
+                raise InvalidRequest(str(UnknownName("argument", name, _ARGUMENTS)))
+        return self._cached((device, *map(request.get, _ARGUMENTS)))
+
+    def _cached(self, key: tuple[Any, ...]) -> Plan:
+        try:
             plan = self._plans.get(key)
         except TypeError:
             key = tuple(tuple(part) if isinstance(part, (list, set)) else part for part in key)
             plan = self._plans.get(key)
         if plan is None:
             plan = self._plans[key] = self._plan(*key)
-        if type(arch) is int and 0 <= arch < self._size:
-            return Result(plan, arch)
-        return Result(plan, self.locate(arch))
-
-    def locate(self, arch: Any) -> Any:
-        """Return where columns keep an architecture: its index, or its decision vector."""
-        if not self._size:
-            return self.space.parse(arch).vector
-        if type(arch) is str:
-            try:
-                return self.stores[0].order(self.space.name)[self.space.code(arch)]
-            except InvalidArchitecture:
-                return self.stores[0].order(self.space.name)[self.space.code(arch.strip())]
-        return self.space.index(arch)
-
-    def plan(self, device: str | Device | None = None, **request: Any) -> Plan:
-        """Resolve a request (the arguments of `query`) without an architecture."""
-        names = ("metrics", "dataset", "precision", "batch", "engine", "threads", "split", "recipe", "epochs", "input", "source", "kinds", "fill")  # fmt: skip  # noqa: E501
-        for name in request:
-            if name not in names:
-                raise InvalidRequest(str(UnknownName("argument", name, names)))
-        return self._plan(device, *(request.get(name) for name in names))
+        return plan
 
     def _plan(self, device: str | Device | None, metrics: Any, *rest: Any) -> Plan:
         *keys, source, kinds, fill = rest
@@ -355,9 +369,7 @@ class Plan:
                     raise
                 self.gaps[metric] = str(error)
         self.metrics = tuple(self.resolved)
-        self.readers: dict[str, Callable[[Any], float]] = {
-            name: self._reader(name) for name in self.resolved
-        }
+        self.readers: dict[str, Callable[[Any], float]] = {name: self._reader(name) for name in self.resolved}
         self.request = self._request(device, named, source, fill)
 
     def _resolve(
@@ -394,9 +406,7 @@ class Plan:
         column = self.pick(metric, where)
         return not self._masked(column) or column.kind_at(where) in (self.kinds or ())
 
-    def _request(
-        self, device: Device | None, named: dict[str, Any], source: str | None, fill: bool
-    ) -> dict[str, Any]:
+    def _request(self, device: Device | None, named: dict[str, Any], source: str | None, fill: bool) -> dict[str, Any]:
         out: dict[str, Any] = {"device": None if device is None else device.name}
         by_scope = sorted(self.resolved, key=lambda name: METRICS[name].scope != "device")
         for metric in by_scope:

@@ -55,12 +55,9 @@ class UnknownName(HwnasbenchError, ValueError):
         self.value = value
         self.choices = tuple(sorted(str(c) for c in choices))
         self.nearest = nearest(value, self.choices)
-        if self.nearest:
-            hint = "did you mean " + " or ".join(repr(n) for n in self.nearest) + "?"
-        else:
-            hint = ""
+        hint = f"did you mean {' or '.join(map(repr, self.nearest))}? " if self.nearest else ""
         shown = ", ".join(self.choices[:12]) + (", ..." if len(self.choices) > 12 else "")
-        super().__init__(f"unknown {what} {value!r}; {hint + ' ' if hint else ''}known: {shown or 'none'}")
+        super().__init__(f"unknown {what} {value!r}; {hint}known: {shown or 'none'}")
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.what, self.value, self.choices)

@@ -11,11 +11,11 @@ PACKAGE_DATA = Path(__file__).parent / "data"
 
 
 def home() -> Path:
-    """Return the user's data folder: ``HWNASBENCH_HOME``, or the platform's user data folder.
+    r"""Return the user's data folder: ``HWNASBENCH_HOME``, or the platform's user data folder.
 
     The folder need not exist. On Linux it is ``$XDG_DATA_HOME/hwnasbench`` (default
     ``~/.local/share``), on macOS ``~/Library/Application Support/hwnasbench``, on Windows
-    ``%LOCALAPPDATA%\\hwnasbench``.
+    ``%LOCALAPPDATA%\hwnasbench``.
     """
     chosen = os.environ.get("HWNASBENCH_HOME")
     if chosen:

@@ -119,9 +119,7 @@ def _named(pool: list[Column], key: str, wanted: str | int, what: str) -> list[C
     return left
 
 
-def _unnamed(
-    pool: list[Column], key: str, constant: str | int | None, what: str
-) -> tuple[list[Column], bool]:
+def _unnamed(pool: list[Column], key: str, constant: str | int | None, what: str) -> tuple[list[Column], bool]:
     """Return the columns that the constant leaves, and whether another value stands in for it."""
     left = _only(pool, key, constant) if constant is not None else []
     if left:

@@ -119,9 +119,7 @@ class Result:
             "request": self.request,
             "release": self.release,
             "fingerprint": self.fingerprint,
-            "metrics": {
-                name: {**self[name]._asdict(), "flags": list(self[name].flags)} for name in self._plan.metrics
-            },
+            "metrics": {name: {**self[name]._asdict(), "flags": list(self[name].flags)} for name in self._plan.metrics},
         }
 
     def __getattr__(self, name: str) -> float:

@@ -157,28 +157,31 @@ class Space:
     def _to_sequence(self, arch: Any) -> list[Any]:
         if getattr(arch, "ndim", 1) != 1 or not hasattr(arch, "__iter__") or isinstance(arch, (dict, set, bytes)):
             raise InvalidArchitecture(
-                f"{arch!r} is not an architecture of {self.name!r}: expected a string, an index or {len(self.choices)} integers"
+                f"{arch!r} is not an architecture of {self.name!r}: "
+                f"expected a string, an index or {len(self.choices)} integers"
             )
         return arch.tolist() if hasattr(arch, "tolist") else list(arch)
 
     def _check_vector(self, values: Sequence[Any]) -> tuple[int, ...]:
-        if len(values) != len(self.choices):
-            raise InvalidArchitecture(
-                f"{list(values)!r} has {len(values)} decisions; {self.name!r} takes {len(self.choices)}"
-            )
-        out = []
-        for position, (value, n) in enumerate(zip(values, self.choices, strict=True)):
-            if isinstance(value, bool) or not hasattr(value, "__index__"):
-                raise InvalidArchitecture(
-                    f"decision {position} of {list(values)!r} is {value!r}; expected an integer from 0 to {n - 1}"
-                )
-            decision = operator.index(value)
-            if not 0 <= decision < n:
-                raise InvalidArchitecture(
-                    f"decision {position} of {list(values)!r} is {decision}; expected 0 to {n - 1}"
-                )
-            out.append(decision)
-        return tuple(out)
+        """Return the decisions as a tuple of plain integers, or say which one is wrong."""
+        try:
+            packed = bytes(values)
+        except (TypeError, ValueError):
+            raise InvalidArchitecture(self._fault(values)) from None
+        choices = self.choices
+        if len(packed) != len(choices) or bool in map(type, values) or not all(map(operator.lt, packed, choices)):
+            raise InvalidArchitecture(self._fault(values))
+        return tuple(packed)
+
+    def _fault(self, values: Sequence[Any]) -> str:
+        """Say what is wrong with a vector of decisions."""
+        shown = list(values)
+        if len(shown) != len(self.choices):
+            return f"{shown!r} has {len(shown)} decisions; {self.name!r} takes {len(self.choices)}"
+        for position, (value, n) in enumerate(zip(shown, self.choices, strict=True)):
+            if isinstance(value, bool) or not hasattr(value, "__index__") or not 0 <= operator.index(value) < n:
+                return f"decision {position} of {shown!r} is {value!r}; expected an integer from 0 to {n - 1}"
+        return f"{shown!r} is not an architecture of {self.name!r}"
 
     def _parse_string(self, text: str) -> Architecture:
         raise NotImplementedError
@@ -233,7 +236,7 @@ class Space:
         """Return every architecture that differs in exactly one decision."""
         vector = self.parse(arch).vector
         return [
-            Architecture(self, vector[:position] + (choice,) + vector[position + 1 :])
+            Architecture(self, (*vector[:position], choice, *vector[position + 1 :]))
             for position, n in enumerate(self.choices)
             for choice in range(n)
             if choice != vector[position]

@@ -6,6 +6,8 @@ Search", CVPR 2019; in the form that HW-NAS-Bench (Li et al., ICLR 2021) measure
 
 from __future__ import annotations
 
+import itertools
+
 from hwnasbench.errors import InvalidArchitecture, UnknownName, nearest
 from hwnasbench.spaces.base import Architecture, Space
 
@@ -99,7 +101,7 @@ class FBNet(Space):
         edges = np.cumsum((0, *STAGE_BLOCKS))
         counts = [
             (vectors[:, first:last, None] == np.arange(9, dtype=np.int8)).sum(axis=1)
-            for first, last in zip(edges[:-1], edges[1:], strict=True)
+            for first, last in itertools.pairwise(edges)
         ]
         return np.concatenate(counts, axis=1).astype(np.float32)
 

@@ -7,6 +7,7 @@ renaming one small file, so that a reader never sees half of it and a mapped fil
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -159,7 +160,7 @@ def _split(table: pa.Table) -> Iterable[pa.Table]:
         _, ids = np.unique(ids, return_inverse=True)
     order = np.argsort(ids, kind="stable")
     bounds = np.flatnonzero(np.diff(ids[order], prepend=-1, append=-1))
-    for first, last in zip(bounds[:-1], bounds[1:], strict=True):
+    for first, last in itertools.pairwise(bounds):
         yield table.take(pa.array(order[first:last]))
 
 
@@ -242,9 +243,7 @@ def _row_fields(table: pa.Table, at: NDArray[np.int64], rows: int, arrays: _Arra
     return fields
 
 
-def _add_kinds(
-    fields: dict[str, Any], table: pa.Table, at: NDArray[np.int64], rows: int, arrays: _Arrays
-) -> None:
+def _add_kinds(fields: dict[str, Any], table: pa.Table, at: NDArray[np.int64], rows: int, arrays: _Arrays) -> None:
     codes = _words(table["kind"], KINDS)
     present = np.unique(codes)
     fields["kind"] = KINDS[present[0]]
@@ -270,7 +269,9 @@ def _add_optional(
 
 
 def _floats(column: Any) -> NDArray[np.float64]:
-    return np.asarray(column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy(), float)
+    return np.asarray(
+        column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy(), float
+    )
 
 
 def _words(column: Any, words: tuple[str, ...]) -> NDArray[np.uint8]:
