@@ -2,34 +2,24 @@
 
 >>> from hwnasbench import spaces
 >>> network = spaces.get("nasbench201").network(0, "cifar10")
->>> network.params, network.macs, len(network)
-
-Names are imported when they are first used, so that a space can name `Network` without NumPy.
+>>> network.params
+101306
 """
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
-
     from hwnasbench.networks.counts import count_many
-    from hwnasbench.networks.layers import INPUT, LAYER, Activation, Builder, Network, Op
+    from hwnasbench.networks.layers import LAYER, Builder, Network
 
-__all__ = ["INPUT", "LAYER", "Activation", "Builder", "Network", "Op", "count_many"]
-
-_HOMES = dict.fromkeys(__all__, "hwnasbench.networks.layers") | {"count_many": "hwnasbench.networks.counts"}
+__all__ = ["LAYER", "Builder", "Network", "count_many"]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+def __getattr__(name: str) -> object:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    module = "counts" if name == "count_many" else "layers"
+    return getattr(importlib.import_module(f"hwnasbench.networks.{module}"), name)

@@ -1,40 +1,40 @@
-"""The macro-architecture around FBNet's searchable blocks, laid out as a table of layers.
-
-Recalled from the published descriptions; that parameters and operations of 5,000 networks equal
-published ones is tested, which also settles what a skip is where the shape changes: a 1x1
-convolution with batch normalisation and ReLU.
-"""
+"""The macro-architecture of FBNet and the layer table of its blocks."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hwnasbench.networks.layers import INPUT, Activation, Builder
+import numpy as np
+
+from hwnasbench.networks.layers import INPUT, Activation, Builder, Network, Op
 from hwnasbench.spaces.fbnet import MACROS, OPERATORS, SKIP, STAGE_BLOCKS, STAGE_CHANNELS, STEM_CHANNELS
 
 if TYPE_CHECKING:
-    from hwnasbench.networks import Network
     from hwnasbench.spaces.base import Architecture
 
-
-def _geometry(name: str) -> tuple[int, int, int]:
-    """Return (kernel, expansion, groups) of an operator other than skip."""
-    kernel, expansion, *groups = name.split("_")
-    return int(kernel[1:]), int(expansion[1:]), int(groups[0][1:]) if groups else 1
-
-
-_GEOMETRY = tuple(_geometry(name) for name in OPERATORS[:SKIP])
+#: (kernel, expansion, groups) of each operator but skip.
+_BLOCKS = tuple(
+    (int(kernel[1:]), int(expansion[1:]), int(groups[0][1:]) if groups else 1)
+    for kernel, expansion, *groups in (name.split("_") for name in OPERATORS[:SKIP])
+)
 
 
 def build(arch: Architecture, dataset: str) -> Network:
-    """Lay out the network of an architecture.
+    """Lay out an architecture at a data set's input size.
+
+    A block is a 1x1 convolution, a depthwise k x k convolution with the block's stride, and a 1x1
+    convolution, each with batch normalisation and the first two with ReLU; the 1x1 convolutions
+    have the block's groups, and channels are shuffled after the first where there are two groups.
+    The input is added where the shape is kept. ``skip`` is nothing where the shape is kept, else
+    a 1x1 convolution with the block's stride, batch normalisation and ReLU. The blocks are as in
+    a public copy of the FBNet model of HW-NAS-Bench; parameters equal all 5,000 published ones.
 
     Parameters
     ----------
     arch : Architecture
-        Of space ``fbnet``.
+        An architecture of the space.
     dataset : str
-        A key of ``hwnasbench.spaces.fbnet.MACROS``.
+        One of `hwnasbench.spaces.fbnet.MACROS`.
 
     Returns
     -------
@@ -42,26 +42,57 @@ def build(arch: Architecture, dataset: str) -> Network:
     """
     macro = MACROS[dataset]
     builder = Builder((3, macro.resolution, macro.resolution))
-    last = builder.conv(INPUT, STEM_CHANNELS, 3, macro.stem_stride, activation=Activation.RELU)
+    x = builder.conv(INPUT, STEM_CHANNELS, 3, macro.stem_stride, activation=Activation.RELU)
     choices = iter(arch.vector)
     for blocks, channels, stage_stride in zip(STAGE_BLOCKS, STAGE_CHANNELS, macro.stage_strides, strict=True):
-        for block in range(blocks):
-            last = _block(builder, last, next(choices), channels, 1 if block else stage_stride)
-    last = builder.global_pool(builder.conv(last, macro.header, activation=Activation.RELU))
-    builder.linear(last, macro.classes)
-    return builder.network(f"fbnet {arch}", dataset)
+        for number in range(blocks):
+            x = _block(builder, x, next(choices), channels, 1 if number else stage_stride)
+    x = builder.conv(x, macro.header, 1, activation=Activation.RELU)
+    builder.linear(builder.global_pool(x), macro.classes)
+    return builder.build(str(arch), dataset)
 
 
-def _block(builder: Builder, source: int, choice: int, channels: int, stride: int) -> int:
-    width = builder.shape(source)[0]
-    keeps_shape = stride == 1 and width == channels
+def _block(builder: Builder, x: int, choice: int, channels: int, stride: int) -> int:
+    c_in = builder.shape(x)[0]
+    keeps_shape = stride == 1 and c_in == channels
     if choice == SKIP:
-        return source if keeps_shape else builder.conv(source, channels, 1, stride, activation=Activation.RELU)
-    kernel, expansion, groups = _GEOMETRY[choice]
-    wide = width * expansion
-    last = builder.conv(source, wide, groups=groups, activation=Activation.RELU)
+        return x if keeps_shape else builder.conv(x, channels, 1, stride, activation=Activation.RELU)
+    kernel, expansion, groups = _BLOCKS[choice]
+    wide = c_in * expansion
+    y = builder.conv(x, wide, 1, groups=groups, activation=Activation.RELU)
     if groups > 1:
-        last = builder.shuffle(last, groups)
-    last = builder.conv(last, wide, kernel, stride, groups=wide, activation=Activation.RELU)
-    last = builder.conv(last, channels, groups=groups)
-    return builder.add([last, source]) if keeps_shape else last
+        y = builder.shuffle(y, groups)
+    y = builder.conv(y, wide, kernel, stride, groups=wide, activation=Activation.RELU)
+    y = builder.conv(y, channels, 1, groups=groups)
+    return builder.add([x, y]) if keeps_shape else y
+
+
+def published_flops(network: Network) -> int:
+    """Count operations as the published zero-cost proxies of 5,000 FBNet networks do.
+
+    Multiply-accumulates, and 2 an element for batch normalisation, 1 for ReLU and for the input of
+    the global average; nothing for additions, shuffles and the bias. Of the two ReLUs of a block
+    only the second counts. All of this is inferred: it reproduces the 5,000 ``flops`` exactly. (The
+    FBNet model calls one ReLU module twice, and a counter that keeps a number a module keeps
+    that of the last call.)
+
+    Parameters
+    ----------
+    network : Network
+        Of this space at CIFAR-100, or any layers of its kind.
+
+    Returns
+    -------
+    int
+    """
+    layers = network.layers
+    outputs = layers["out_channels"].astype(np.int64) * layers["out_height"] * layers["out_width"]
+    inputs = layers["in_channels"].astype(np.int64) * layers["in_height"] * layers["in_width"]
+    shuffle = layers["op"] == Op.SHUFFLE
+    depthwise = (layers["op"] == Op.CONV) & (layers["groups"] == layers["in_channels"])
+    before = np.append(depthwise[1:], False)
+    expands = before & ~shuffle
+    expands[:-1] |= (before & shuffle)[1:]
+    counted = (layers["activation"] == Activation.RELU) & ~expands
+    pooled = inputs * (layers["op"] == Op.GLOBAL_POOL)
+    return network.macs + int((outputs * (2 * layers["batch_norm"].astype(np.int64) + counted) + pooled).sum())

@@ -1,89 +1,84 @@
-"""The macro-architecture around a NAS-Bench-201 cell, laid out as a table of layers.
-
-Recalled from the published description (Dong and Yang, ICLR 2020); that the parameters of all
-15,625 networks equal the published ones is tested.
-"""
+"""The macro-architecture of NAS-Bench-201: what surrounds a cell, and the layer table of the whole."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from hwnasbench.networks.layers import INPUT, Activation, Builder
-from hwnasbench.spaces.nasbench201 import CONV1, CONV3, EDGES, NONE, SKIP
+from hwnasbench.networks.layers import INPUT, Activation, Builder, Network
+from hwnasbench.spaces.nasbench201 import CONV1, CONV3, EDGES, NONE, POOL
 
 if TYPE_CHECKING:
-    from hwnasbench.networks import Network
     from hwnasbench.spaces.base import Architecture
 
-#: Channels of each stage, and cells in each.
+#: Image size and number of classes of each data set.
+MACROS = {"cifar10": (32, 10), "cifar100": (32, 100), "ImageNet16-120": (16, 120)}
+#: Channels of each stage, and cells a stage.
 STAGE_CHANNELS = (16, 32, 64)
 CELLS = 5
 
 
-class Macro(NamedTuple):
-    """What the data set fixes."""
-
-    resolution: int
-    classes: int
-
-
-MACROS = {"cifar10": Macro(32, 10), "cifar100": Macro(32, 100), "ImageNet16-120": Macro(16, 120)}
-
-
 def build(arch: Architecture, dataset: str) -> Network:
-    """Lay out the network of a cell.
+    """Lay out a cell at a data set's input size.
 
-    Every operator of the cell is in the table, on a path to the output or not, as the published
-    parameters count them (``Network.live`` leaves the others out). `none` has no layer, a skip is
-    an edge, and each node of a cell other than its input is a sum.
+    A 3x3 stem with batch normalisation; three stages of five cells with 16, 32 and 64 channels; a
+    residual block of stride 2 between stages, whose short cut is a 2x2 average and a 1x1
+    convolution; batch normalisation, ReLU, global average, a linear layer with bias. Convolutions
+    of cells and blocks are ReLU, convolution without bias, batch normalisation. The macro-architecture
+    is recalled (Dong and Yang, ICLR 2020); the parameters of all 15,625 networks equal the
+    published ones. As in the published networks, dead convolutions and zeros (edges that are
+    none) are there: `Network.live` removes them.
 
     Parameters
     ----------
     arch : Architecture
-        Of space ``nasbench201``.
+        A cell of the space.
     dataset : str
-        A key of `MACROS`.
+        One of `MACROS`.
 
     Returns
     -------
     Network
     """
-    macro = MACROS[dataset]
-    builder = Builder((3, macro.resolution, macro.resolution))
-    last = builder.conv(INPUT, STAGE_CHANNELS[0], 3)
+    resolution, classes = MACROS[dataset]
+    builder = Builder((3, resolution, resolution))
+    x = builder.conv(INPUT, STAGE_CHANNELS[0], 3)
     for stage, channels in enumerate(STAGE_CHANNELS):
         if stage:
-            last = _residual_block(builder, last, channels)
+            x = _reduction(builder, x, channels)
         for _ in range(CELLS):
-            last = _cell(builder, last, arch.vector)
-    last = builder.global_pool(builder.norm(last, Activation.RELU))
-    builder.linear(last, macro.classes)
-    return builder.network(f"nasbench201 {arch}", dataset)
+            x = _cell(builder, x, arch.vector)
+    x = builder.norm(x, Activation.RELU)
+    builder.linear(builder.global_pool(x), classes)
+    return builder.build(str(arch), dataset)
 
 
-def _relu_conv(builder: Builder, source: int, channels: int, kernel: int, stride: int = 1) -> int:
-    return builder.conv(source, channels, kernel, stride, activation=Activation.RELU, activation_first=True)
+def _conv(builder: Builder, source: int, channels: int, kernel: int, stride: int = 1) -> int:
+    return builder.conv(source, channels, kernel, stride, pre_activation=Activation.RELU)
 
 
-def _residual_block(builder: Builder, source: int, channels: int) -> int:
-    main = _relu_conv(builder, _relu_conv(builder, source, channels, 3, stride=2), channels, 3)
-    shortcut = builder.conv(builder.avg_pool(source, 2, 2), channels, batch_norm=False)
-    return builder.add([shortcut, main])
+def _reduction(builder: Builder, x: int, channels: int) -> int:
+    y = _conv(builder, _conv(builder, x, channels, 3, 2), channels, 3)
+    short_cut = builder.conv(builder.avg_pool(x, 2, 2, 0), channels, 1, batch_norm=False)
+    return builder.add([short_cut, y])
 
 
-def _cell(builder: Builder, source: int, vector: tuple[int, ...]) -> int:
-    shape = builder.shape(source)
-    nodes = [source]
+def _cell(builder: Builder, x: int, vector: tuple[int, ...]) -> int:
+    channels = builder.shape(x)[0]
+    nodes = [x]
     for node in (1, 2, 3):
         terms = []
-        for choice, (start, target) in zip(vector, EDGES, strict=True):
-            if target != node or choice == NONE:
+        for choice, (source, target) in zip(vector, EDGES, strict=True):
+            if target != node:
                 continue
-            if choice == SKIP:
-                terms.append(nodes[start])
-            elif choice in (CONV1, CONV3):
-                terms.append(_relu_conv(builder, nodes[start], shape[0], 1 if choice == CONV1 else 3))
-            else:
-                terms.append(builder.avg_pool(nodes[start], 3, 1, 1))
-        nodes.append(builder.add(terms, shape))
+            value = nodes[source]
+            if choice == NONE:
+                value = builder.zero(value)
+            elif choice == CONV1:
+                value = _conv(builder, value, channels, 1)
+            elif choice == CONV3:
+                value = _conv(builder, value, channels, 3)
+            elif choice == POOL:
+                value = builder.avg_pool(value, 3, 1, 1)
+            terms.append(value)
+        nodes.append(builder.add(terms) if len(terms) > 1 else terms[0])
     return nodes[3]
