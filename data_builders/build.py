@@ -192,8 +192,7 @@ def _is_built(target: Path, digests: dict[str, str]) -> bool:
             record["inputs"] == digests
             and all(record[name] == version for name, version in _versions().items())
             and all(
-                file_digest(target / f"{space}.parquet") == table["sha256"]
-                for space, table in record["tables"].items()
+                file_digest(target / f"{space}.parquet") == table["sha256"] for space, table in record["tables"].items()
             )
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -36,9 +36,7 @@ def import_tables(files: Folder) -> dict[str, tuple[pa.Table, int]]:
             raise CorruptFile(f"source {files.source.id}: two columns have the keys {key}")
         seen.add(key)
         by_space[column.space].append(column.to_table())
-    return {
-        space: (_with_metadata(concat(tables)), len(tables)) for space, tables in sorted(by_space.items())
-    }
+    return {space: (_with_metadata(concat(tables)), len(tables)) for space, tables in sorted(by_space.items())}
 
 
 def _with_metadata(table: pa.Table) -> pa.Table:

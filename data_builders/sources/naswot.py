@@ -33,6 +33,4 @@ def columns(files: Folder) -> Iterator[ColumnData]:
     yield cell_column("naswot", "params", params, kind="estimated", keys={"dataset": "cifar10"})
     # The score of a cell without a path is NaN: there is no activation to compare.
     score = scatter(rows, frame["score"])
-    yield cell_column(
-        "naswot", "naswot", score, kind="estimated", keys={"dataset": "cifar10"}, disconnected=True
-    )
+    yield cell_column("naswot", "naswot", score, kind="estimated", keys={"dataset": "cifar10"}, disconnected=True)
