@@ -83,10 +83,10 @@ def resolve(
         follows_device = key == "precision" and device is not None and METRICS[metric].scope != "device"
         if follows_device and not any(c.keys[key] == precision for c in pool):
             # Accuracy follows the device's precision; fp32 stands in, and says so.
-            pool, wanted, precision = _only(pool, key, "fp32"), None, "fp32"
+            pool = _named(pool, key, "fp32", f"{what} at the device's precision {precision!r} or")
+            precision = "fp32"
             flags.append("precision_mismatch")
-            if not pool:
-                raise NoColumn(f"no column answers {what}: neither {precision!r} nor 'fp32' accuracy is known")
+            continue
         if wanted is not None:
             pool = _named(pool, key, wanted, what)
         else:
