@@ -167,6 +167,7 @@ def build_one(folder: catalog.Folder, target: Path, digests: dict[str, str]) -> 
     from data_builders.sources_tables import import_tables
 
     tables = import_tables(folder)
+    lookups = catalog.lookups(folder.source, folder)
     for stale in target.glob("*.parquet"):
         if stale.stem not in tables:
             stale.unlink()
@@ -175,6 +176,9 @@ def build_one(folder: catalog.Folder, target: Path, digests: dict[str, str]) -> 
         path = target / f"{space}.parquet"
         write_table(table, path)
         written[space] = {"columns": columns, "rows": table.num_rows, "sha256": file_digest(path)}
+    for space, table in lookups.items():
+        # Beside the tables, not among them: they have another schema, and one SQL query reads all tables.
+        write_table(table, target.parents[1] / "lookups" / folder.source.id / f"{space}.parquet")
     record = {"source": folder.source.id, "inputs": digests, **_versions(), "tables": written}
     text = json.dumps(record, indent=1, sort_keys=True) + "\n"
     atomically(target / _RECORD, lambda temporary: temporary.write_text(text, "utf-8"))

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import quote
 
 import pooch
@@ -35,7 +35,7 @@ _CHUNK = 1 << 16
 class _Resuming:
     """A pooch downloader that keeps ``<file>.partial`` and continues it with an HTTP range."""
 
-    def __init__(self, file: SourceFile, partial: Path, bar: tqdm[None] | None) -> None:
+    def __init__(self, file: SourceFile, partial: Path, bar: tqdm[NoReturn] | None) -> None:
         self.file = file
         self.partial = partial
         self.bar = bar
@@ -141,7 +141,7 @@ def fetch(
     return folder
 
 
-def _fetch_file(source: Source, file: SourceFile, target: Path, mirror: str | None, bar: tqdm[None]) -> None:
+def _fetch_file(source: Source, file: SourceFile, target: Path, mirror: str | None, bar: tqdm[NoReturn]) -> None:
     partial = target.with_name(target.name + ".partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)

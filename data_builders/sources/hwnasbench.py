@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from data_builders.pickles import load
 from data_builders.rows import cell_column
 from hwnasbench.errors import CorruptFile
+from hwnasbench.spaces.fbnet import MACROS, OPERATORS, SKIP, STAGE_BLOCKS, STAGE_CHANNELS, STEM_CHANNELS
+from hwnasbench.tables.schema import LOOKUPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -83,3 +86,79 @@ def _at(content: Any, path: object, *keys: str) -> Any:
             raise CorruptFile(f"{path}: {' / '.join(keys)} is not where HW-NAS-Bench's layout has it")
         content = content[key]
     return content
+
+
+def lookups(files: Folder) -> dict[str, pa.Table]:
+    """Return FBNet's block tables: one cost a position and operator, and what every network has.
+
+    Raises
+    ------
+    CorruptFile
+        When a block of the space is not in the file.
+    """
+    path = files.path("HW-NAS-Bench-v1_0.pickle")
+    content = _at(load(path), path, "fbnet")
+    tables = []
+    for key, (device, metric, engine, precision, _, flags) in METRICS.items():
+        if device == "edgetpu":
+            continue  # The Edge TPU was not measured block by block.
+        costs = _at(content, path, key)
+        for dataset in MACROS:
+            rows = [(position, choice, float(_at(costs, path, name))) for position, choice, name in blocks(dataset)]
+            fixed = sum(float(_at(costs, path, name)) for name in fixed_blocks(dataset))
+            record = {
+                "space": "fbnet",
+                "dataset": dataset,
+                "device": device,
+                "engine": engine,
+                "batch": 1,
+                "precision": precision,
+                "metric": metric,
+                # Every value of a network is a sum of its blocks', whatever those are.
+                "kind": "estimated",
+                "source": "hwnasbench",
+                "flags": ";".join(flags) or None,
+                "link": "identity",
+            }
+            tables.append(_lookup_table(record, [(-1, 0, fixed), *rows]))
+    return {"fbnet": pa.concat_tables(tables).unify_dictionaries().combine_chunks()}
+
+
+def _lookup_table(record: dict[str, Any], rows: list[tuple[int, int, float]]) -> pa.Table:
+    full = [{**record, "position": position, "choice": choice, "value": value} for position, choice, value in rows]
+    return pa.Table.from_pylist(full, schema=LOOKUPS)
+
+
+def blocks(dataset: str) -> Iterator[tuple[int, int, str]]:
+    """Yield (position, operator, key in the file) of every searchable block at a data set."""
+    macro = MACROS[dataset]
+    size, inputs, position = macro.resolution // macro.stem_stride, STEM_CHANNELS, 0
+    for count, outputs, first_stride in zip(STAGE_BLOCKS, STAGE_CHANNELS, macro.stage_strides, strict=True):
+        for block in range(count):
+            stride = first_stride if block == 0 else 1
+            shape = f"H{size}_W{size}_Cin{inputs}_Cout{outputs}"
+            for choice, operator in enumerate(OPERATORS):
+                if choice == SKIP:
+                    yield position, choice, f"Skip_{shape}_stride{stride}"
+                else:
+                    kernel, expansion, group = int(operator[1]), int(operator[4]), 2 if operator.endswith("g2") else 1
+                    name = f"ConvBlock_{shape}_exp{expansion}_kernel{kernel}_stride{stride}_group{group}"
+                    yield position, choice, name
+            size //= stride
+            inputs = outputs
+            position += 1
+
+
+def fixed_blocks(dataset: str) -> list[str]:
+    """Return the keys of what every network has: stem, header, pooling and classifier."""
+    macro = MACROS[dataset]
+    size = macro.resolution // macro.stem_stride
+    for stride in macro.stage_strides:
+        size //= stride
+    return [
+        f"ConvNorm_H{macro.resolution}_W{macro.resolution}_Cin3_Cout{STEM_CHANNELS}_kernel3"
+        f"_stride{macro.stem_stride}_group1",
+        f"ConvNorm_H{size}_W{size}_Cin{STAGE_CHANNELS[-1]}_Cout{macro.header}_kernel1_stride1_group1",
+        f"AvgP_H{size}_W{size}_Cin{macro.header}_Cout{macro.header}_kernel{size}_stride1",
+        f"FC_Cin{macro.header}_Cout{macro.classes}",
+    ]

@@ -335,7 +335,7 @@ def build_user_store(home: Path, sources: Mapping[str, Mapping[str, Any]]) -> Pa
     Parameters
     ----------
     home : Path
-        The data folder; its tables are ``home/tables/**/*.parquet``.
+        The data folder; its tables are ``home/tables/**/*.parquet`` and ``home/lookups/**/*.parquet``.
     sources : mapping
         Source id to its record.
 
@@ -351,7 +351,8 @@ def build_user_store(home: Path, sources: Mapping[str, Mapping[str, Any]]) -> Pa
         raise StorageError(f"cannot write {base}: {error.strerror}; expected a writable folder") from error
     fresh = base / "incoming"
     try:
-        fingerprint = build_store((home / "tables").rglob("*.parquet"), fresh, None, sources, home)
+        tables = [path for part in ("tables", "lookups") for path in (home / part).rglob("*.parquet")]
+        fingerprint = build_store(tables, fresh, None, sources, home)
         name = f"{fingerprint[:12]}-{hashlib.sha256((fresh / INDEX_FILE).read_bytes()).hexdigest()[:12]}"
         target = base / name
         if not target.exists():
