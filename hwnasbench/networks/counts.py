@@ -68,6 +68,6 @@ def _tables(space: Space, dataset: str) -> tuple[NDArray[np.int64], tuple[NDArra
     base = counts(zeros)
     tables = []
     for position, n in enumerate(space.choices):
-        rows = [counts(zeros[:position] + (choice,) + zeros[position + 1 :]) - base for choice in range(n)]
+        rows = [counts((*zeros[:position], choice, *zeros[position + 1 :])) - base for choice in range(n)]
         tables.append(np.stack(rows, axis=1))
     return base, tuple(tables)

@@ -41,7 +41,7 @@ class TorchNetwork(nn.Module):
         self._sources: list[list[int]] = [[] for _ in range(len(network))]
         for source, target in network.edges.tolist():
             self._sources[target].append(source)
-        self._last_use = {source: target for source, target in network.edges.tolist()}
+        self._last_use = dict(network.edges.tolist())  # edges are sorted by target
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return the logits (batch, classes) of images (batch, channels, height, width)."""
