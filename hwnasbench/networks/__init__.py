@@ -3,7 +3,7 @@
 >>> from hwnasbench import spaces
 >>> network = spaces.get("nasbench201").network(0, "cifar10")
 >>> network.params
-101306
+129306
 """
 
 from __future__ import annotations

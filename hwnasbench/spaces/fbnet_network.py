@@ -71,15 +71,14 @@ def published_flops(network: Network) -> int:
     """Count operations as the published zero-cost proxies of 5,000 FBNet networks do.
 
     Multiply-accumulates, and 2 an element for batch normalisation, 1 for ReLU and for the input of
-    the global average; nothing for additions, shuffles and the bias. Of the two ReLUs of a block
-    only the second counts. All of this is inferred: it reproduces the 5,000 ``flops`` exactly. (The
-    FBNet model calls one ReLU module twice, and a counter that keeps a number a module keeps
-    that of the last call.)
+    the global average; nothing for additions, shuffles and the bias of the linear layer. Of the two
+    ReLUs of a block only the second counts. The definition is inferred: it reproduces the 5,000
+    ``flops`` exactly (docs/networks.md says what it agrees with).
 
     Parameters
     ----------
     network : Network
-        Of this space at CIFAR-100, or any layers of its kind.
+        A network of this space.
 
     Returns
     -------
