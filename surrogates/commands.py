@@ -1,0 +1,78 @@
+"""The subcommand ``hwnasbench train``: remakes the data that ships inside the package."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hwnasbench.errors import InvalidRequest
+from hwnasbench.paths import PACKAGE_DATA, home
+
+if TYPE_CHECKING:
+    from surrogates.columns import Column
+
+
+def train(
+    chosen: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[COLUMN]...", help="Train only columns whose name contains one of these texts."),
+    ] = None,
+    sources: Annotated[
+        Path | None, typer.Option("--from", help="Folder of published files, one folder a source.")
+    ] = None,
+    tables: Annotated[Path | None, typer.Option(help="Folder of built tables, instead of building them.")] = None,
+    data: Annotated[Path, typer.Option(help="Where to write; the package's own data by default.")] = PACKAGE_DATA,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes.")] = 2,
+) -> None:
+    """Train surrogates on the published values and write the tables and scorecards that ship.
+
+    Without COLUMN everything is remade: the tables of the sources under --from are built in a
+    temporary folder, every column is trained, and the column store is derived.
+    """
+    from surrogates import shipping
+    from surrogates.training import plan, train_columns, write
+
+    if tables is not None and sources is not None:
+        raise InvalidRequest("--from and --tables contradict each other; give one of them")
+    with tempfile.TemporaryDirectory(prefix="hwnasbench-train-") as temporary:
+        if tables is None:
+            tables = Path(temporary) / "tables"
+            _build(sources, Path(temporary))
+        inputs = shipping.inputs_of(tables)
+        todo = plan(tables, chosen or ())
+        trained = train_columns(todo.columns, workers, _Progress(len(todo.columns)))
+    write(trained, todo.skipped, data, partly=bool(chosen))
+    shipping.write_json(data / "manifest.json", shipping.manifest(inputs, chosen or []))
+    _derive_store(data)
+
+
+class _Progress:
+    """Prints one line a finished column."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.done = 0
+
+    def __call__(self, column: Column) -> None:
+        self.done += 1
+        typer.echo(f"[{self.done}/{self.total}] {column.name}", err=True)
+
+
+def _build(sources: Path | None, folder: Path) -> None:
+    from data_builders.build import build
+
+    if sources is None:
+        (folder / "sources").symlink_to(home() / "sources", target_is_directory=True)
+    build(home=folder, sources=sources, store=False)
+
+
+def _derive_store(data: Path) -> None:
+    from data_builders.build import source_records
+    from hwnasbench.tables.store_builder import build_shipped_store
+    from surrogates import RELEASE, shipping
+
+    records = {**source_records(), shipping.COUNTS_SOURCE: shipping.COUNTS_RECORD}
+    build_shipped_store(data, RELEASE, records)

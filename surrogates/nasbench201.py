@@ -1,0 +1,239 @@
+"""Surrogates of NAS-Bench-201: gradient-boosted trees, shipped as out-of-fold predictions.
+
+Row i of a shipped column was predicted by the model that saw no cell of i's class of equal
+function. Rows that are copies of another row, and disconnected cells, are never learned from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hwnasbench import spaces
+from hwnasbench.spaces.nasbench201 import NasBench201
+from hwnasbench.tables.write import ColumnData
+from hwnasbench.vocabulary import METRICS, STATUSES
+from surrogates import closed_forms, features, folds, scorecard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+    from surrogates.columns import Column
+
+_COMMON = {"tree_method": "hist", "eta": 0.05, "min_child_weight": 4, "max_bin": 64, "nthread": 1, "seed": folds.SEED}
+#: Settings of the trees for costs of the graph, and for what the function decides.
+COST = {**_COMMON, "max_depth": 5, "subsample": 0.8, "colsample_bytree": 0.7}
+FUNCTION = {**_COMMON, "max_depth": 6, "subsample": 0.8, "colsample_bytree": 0.5}
+COST_TREES, FUNCTION_TREES = 500, 500
+#: Counted by the library itself, not learned.
+COUNTED = ("params", "macs", "flops")
+_OK, _DISCONNECTED = STATUSES.index("ok"), STATUSES.index("disconnected")
+
+
+@dataclass
+class Problem:
+    """What every column of the space shares: cells, features, folds."""
+
+    space: NasBench201
+    vectors: NDArray[np.int8]
+    connected: NDArray[np.bool_]
+    folds: NDArray[np.int8]
+    classes: NDArray[np.int64]
+    pairs: NDArray[np.int64]
+    features: dict[str, NDArray[np.float32]]
+
+
+def problem() -> Problem:
+    """Lay out the space once: features, folds by class, node-swap pairs."""
+    space = spaces.get("nasbench201")
+    assert isinstance(space, NasBench201)
+    cost = features.cost_features(space)
+    names = [space.canonical(arch) for arch in space]
+    return Problem(
+        space=space,
+        vectors=space.all_vectors(),
+        connected=np.array([space.is_connected(arch) for arch in space]),
+        folds=folds.assign(names),
+        classes=np.unique(names, return_inverse=True)[1],
+        pairs=scorecard.swap_pairs(space),
+        features={"cost": cost, "function": features.accuracy_features(space)},
+    )
+
+
+@dataclass
+class Transform:
+    """How a metric looks to the trees."""
+
+    name: str
+    forward: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+    backward: Callable[[NDArray[np.float64]], NDArray[np.float64]]
+
+
+IDENTITY = Transform("value", lambda y: y, lambda z: z)
+LOG = Transform("log(value)", np.log, np.exp)
+NEGATIVE_LOG = Transform("-log(-value)", lambda y: -np.log(-y), lambda z: -np.exp(-z))
+LOG_ERROR = Transform("-log(100 - value)", lambda y: -np.log(100 - y), lambda z: 100 - np.exp(-z))
+
+
+def transform_of(metric: str, values: NDArray[np.float64]) -> Transform:
+    """Choose the scale a metric is learned on: relative for costs, relative error for accuracy."""
+    if metric == "accuracy" and values.max() < 100:
+        return LOG_ERROR
+    if METRICS[metric].scope == "device" or metric == "train_time":
+        return LOG if values.min() > 0 else IDENTITY
+    return NEGATIVE_LOG if values.max() < 0 else IDENTITY
+
+
+def is_of_function(metric: str) -> bool:
+    """Whether the function, rather than the graph, decides the metric: accuracy and proxies."""
+    return metric == "accuracy" or METRICS[metric].scope == "proxy"
+
+
+def learnable(column: Column, given: Problem, own: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return the rows to learn from: own values of connected cells (training time: of all cells)."""
+    return own if column.metric == "train_time" else own & given.connected
+
+
+def predict_fold(
+    column: Column, given: Problem, fold: int, target: NDArray[np.float64], rows: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Train on the other folds and predict one fold, on the transformed scale.
+
+    Parameters
+    ----------
+    column : Column
+        Only its metric is read.
+    given : Problem
+    fold : int
+    target : (15625,) ndarray of float64
+        The transformed values; read where `rows` is true.
+    rows : (15625,) ndarray of bool
+        What may be learned from.
+
+    Returns
+    -------
+    ndarray of float64
+        One prediction for each row of the fold.
+    """
+    import xgboost as xgb
+
+    of_function = is_of_function(column.metric)
+    x = given.features["function" if of_function else "cost"]
+    settings, trees = (FUNCTION, FUNCTION_TREES) if of_function else (COST, COST_TREES)
+    train, held = rows & (given.folds != fold), given.folds == fold
+    model = xgb.train(settings, xgb.DMatrix(x[train], target[train], nthread=1), trees)
+    return np.asarray(model.predict(xgb.DMatrix(x[held], nthread=1)), np.float64)
+
+
+def out_of_fold(column: Column, given: Problem) -> tuple[NDArray[np.float64], NDArray[np.bool_], str]:
+    """Predict every row by the model that did not see its class.
+
+    Returns
+    -------
+    predictions : (15625,) ndarray of float64
+        Exact in float32.
+    rows : (15625,) ndarray of bool
+        The rows that were learned from, and are judged.
+    scale : str
+        The scale the trees were trained on.
+    """
+    values, own, _ = column.dense(len(given.space))
+    rows = learnable(column, given, own)
+    scale = transform_of(column.metric, values[rows])
+    target = np.zeros(len(values))
+    target[rows] = scale.forward(values[rows])
+    raw = np.empty(len(values))
+    for fold in range(folds.FOLDS):
+        raw[given.folds == fold] = predict_fold(column, given, fold, target, rows)
+    if column.metric == "accuracy":
+        raw = (np.bincount(given.classes, raw) / np.bincount(given.classes))[given.classes]
+    return scale.backward(raw).astype(np.float32).astype(np.float64), rows, scale.name
+
+
+def fit(column: Column, given: Problem) -> tuple[pa.Table, dict[str, Any], dict[str, Any] | None]:
+    """Make one shipped column.
+
+    Returns
+    -------
+    table : pyarrow.Table
+        15,625 rows of the observation schema.
+    card : dict
+        Its scorecard.
+    form : dict or None
+        The closed form, where the column is one.
+    """
+    values, own, _ = column.dense(len(given.space))
+    rows = learnable(column, given, own)
+    form = closed_forms.recover(values, rows, given.vectors)
+    if form is not None:
+        predicted, std = closed_forms.evaluate(form, given.vectors), np.zeros(len(values))
+        family, scale = EXACT, "value"
+    else:
+        predicted, rows, scale = out_of_fold(column, given)
+        std, family = scorecard.spread(predicted, values, rows), TREE
+    card = {
+        **scorecard.describe(column, family),
+        "scale": scale,
+        **scorecard.quality(values[rows], predicted[rows]),
+        "noise_ceiling": scorecard.noise_ceiling(values, rows, given.pairs),
+        "folds": folds.fold_hash(given.folds),
+        "seed": folds.SEED,
+    }
+    everywhere = column.metric == "train_time"
+    answer = constant_answer(values, own & ~given.connected) if column.metric == "accuracy" else None
+    if answer is not None:
+        everywhere, card["disconnected"] = True, answer
+        predicted = np.where(given.connected, predicted, np.float64(np.float32(answer["predicted"])))
+        std = np.where(given.connected, std, np.float64(np.float32(answer["rmse"])))
+    return shipped(column, given, predicted, std, everywhere), card, form
+
+
+EXACT, TREE = "exact closed form", "gradient-boosted trees"
+
+
+def constant_answer(values: NDArray[np.float64], rows: NDArray[np.bool_]) -> dict[str, Any] | None:
+    """Describe the accuracy of disconnected cells: they answer one class, whatever the image.
+
+    Parameters
+    ----------
+    values : (15625,) ndarray of float64
+    rows : (15625,) ndarray of bool
+        The disconnected cells with a published value.
+
+    Returns
+    -------
+    dict or None
+        rows, predicted (their median), rmse around it; None without such rows.
+    """
+    if not rows.any():
+        return None
+    middle = float(np.median(values[rows]))
+    rmse = float(np.sqrt(((values[rows] - middle) ** 2).mean()))
+    return {"rows": int(rows.sum()), "predicted": scorecard.rounded(middle), "rmse": scorecard.rounded(rmse)}
+
+
+def shipped(
+    column: Column, given: Problem, predicted: NDArray[np.float64], std: NDArray[np.float64], everywhere: bool
+) -> pa.Table:
+    """Lay a predicted column out as rows; without `everywhere`, disconnected cells have no value."""
+    alive = given.connected | everywhere
+    status = np.where(alive, _OK, _DISCONNECTED).astype(np.int8)
+    return ColumnData(
+        space=column.space,
+        metric=column.metric,
+        source=column.source,
+        kind="predicted",
+        archs=[given.space.format(arch) for arch in given.space],
+        values=np.where(alive, predicted, np.nan),
+        arch_index=np.arange(len(given.space)),
+        status=status,
+        keys=dict(column.keys),
+        std=np.where(alive, std, np.nan),
+        of=column.of,
+        flags=column.flags,
+    ).to_table()

@@ -1,0 +1,159 @@
+"""From built tables to everything that ships: which columns, in which order, by how many workers."""
+
+from __future__ import annotations
+
+import importlib
+import multiprocessing
+from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from hwnasbench import spaces
+from hwnasbench.errors import SourceMissing, UnknownName
+from surrogates import closed_forms, columns, fbnet, nasbench201, shipping
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from surrogates.columns import Column
+
+_SPACES = ("fbnet", "nasbench201")
+#: Files in the data folder.
+SCORECARDS, CLOSED_FORMS, SKIPPED = "scorecards.json", "closed_forms.json", "scorecards_skipped.json"
+_problem: nasbench201.Problem | None = None
+
+
+@dataclass
+class Plan:
+    """What is trained, and what is left out because another column has the same values."""
+
+    columns: list[Column]
+    skipped: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Trained:
+    """One finished column."""
+
+    column: Column
+    table: pa.Table
+    card: dict[str, Any]
+    form: dict[str, Any] | None = None
+
+
+def plan(tables: Path, chosen: Sequence[str] = ()) -> Plan:
+    """List the columns to train.
+
+    Parameters
+    ----------
+    tables : Path
+        Folder of built tables, ``<source>/<space>.parquet``.
+    chosen : sequence of str
+        Texts to look for in the columns' names; every column where empty.
+
+    Raises
+    ------
+    SourceMissing
+        When the folder holds no table.
+    UnknownName
+        When a text is in no column's name.
+    """
+    out = Plan([])
+    for space, counted in zip(_SPACES, (fbnet.COUNTED, nasbench201.COUNTED), strict=True):
+        found = [c for path in sorted(tables.glob(f"*/{space}.parquet")) for c in columns.read_columns(path)]
+        found = [c for c in found if c.metric not in counted and c.own.sum() >= 100]
+        skipped = columns.duplicates(found)
+        out.skipped.update(skipped)
+        out.columns.extend(sorted((c for c in found if c.name not in skipped), key=lambda c: c.name))
+    if not out.columns:
+        raise SourceMissing(f"{tables} holds no tables <source>/<space>.parquet; run 'hwnasbench build' first")
+    for text in chosen:
+        if not any(text in column.name for column in out.columns):
+            raise UnknownName("column", text, [column.name for column in out.columns])
+    if chosen:
+        out.columns = [c for c in out.columns if any(text in c.name for text in chosen)]
+    return out
+
+
+def start_worker() -> None:
+    """Prepare a worker: one thread for linear algebra, so that sums are always in the same order."""
+    importlib.import_module("threadpoolctl").threadpool_limits(1)
+
+
+def train_column(column: Column) -> Trained:
+    """Make one shipped column; the space is laid out once a process."""
+    global _problem
+    if column.space == "fbnet":
+        table, card = fbnet.fit(column)
+        return Trained(column, table, card)
+    if _problem is None:
+        _problem = nasbench201.problem()
+    table, card, form = nasbench201.fit(column, _problem)
+    return Trained(column, table, card, form)
+
+
+def train_columns(
+    todo: Sequence[Column], workers: int, advance: Callable[[Column], None], pool: Executor | None = None
+) -> list[Trained]:
+    """Train columns side by side.
+
+    Parameters
+    ----------
+    todo : sequence of Column
+    workers : int
+        Number of processes.
+    advance : callable
+        Called with each column when it is finished.
+    pool : concurrent.futures.Executor, optional
+        Used instead of a process pool.
+
+    Returns
+    -------
+    list of Trained
+        In the order of `todo`, whatever the order in which they were finished.
+    """
+    if pool is None:
+        with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), start_worker) as own:
+            return train_columns(todo, workers, advance, own)
+    futures = [pool.submit(train_column, column) for column in todo]
+    for future, column in zip(futures, todo, strict=True):
+        future.add_done_callback(lambda _, column=column: advance(column))  # type: ignore[misc]
+    return [future.result() for future in futures]
+
+
+def write(trained: Iterable[Trained], skipped: dict[str, str], data: Path, partly: bool) -> None:
+    """Write tables, scorecards and closed forms into the data folder.
+
+    Parameters
+    ----------
+    trained : iterable of Trained
+    skipped : dict
+        Columns left out, to the equal column that is kept.
+    data : Path
+    partly : bool
+        Keep the shipped columns that were not trained this time.
+    """
+    files: dict[str, dict[str, pa.Table]] = {}
+    cards = shipping.read_json(data / SCORECARDS) if partly else {}
+    forms = shipping.read_json(data / CLOSED_FORMS) if partly else {}
+    for one in trained:
+        name = one.column.name
+        file = "fbnet_lookups" if one.column.space == "fbnet" else f"{one.column.space}_{one.column.source}"
+        files.setdefault(file, {})[name] = one.table
+        cards[name] = one.card
+        if one.form is not None:
+            forms[name] = closed_forms.record(one.column, one.form)
+    if not partly:
+        files["nasbench201_counts"] = shipping.counts_columns(spaces.get("nasbench201"))
+        files.setdefault("fbnet_lookups", {}).update(fbnet.counted(spaces.get("fbnet"), shipping.COUNTS_SOURCE))
+        for stale in (data / "tables").glob("*.parquet"):
+            if stale.stem not in files:
+                stale.unlink()
+    for file, pieces in sorted(files.items()):
+        shipping.write_columns(data / "tables" / f"{file}.parquet", pieces, keep=partly)
+    shipping.write_json(data / SCORECARDS, cards)
+    shipping.write_json(data / CLOSED_FORMS, forms)
+    shipping.write_json(data / SKIPPED, skipped)
