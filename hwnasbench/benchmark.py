@@ -56,6 +56,7 @@ def load(space: str, data: Data = "auto") -> Benchmark:
     """
     if data not in ("auto", "shipped", "built"):
         raise UnknownName("data", data, ("auto", "shipped", "built"))
+    known = spaces.get(space)
     stores = []
     if data != "built":
         stores.append(_open(PACKAGE_DATA / "store"))
@@ -64,7 +65,7 @@ def load(space: str, data: Data = "auto") -> Benchmark:
 
         folder = current_store(home(), required=data == "built")
         stores += [] if folder is None else [_open(folder)]
-    return Benchmark(spaces.get(space), stores)
+    return Benchmark(known, stores)
 
 
 def _open(folder: os.PathLike[str]) -> Store:

@@ -154,20 +154,26 @@ def _columns_of(path: Path, arrays: _Arrays) -> Iterable[tuple[dict[str, Any], s
 def _split(table: pa.Table) -> Iterable[pa.Table]:
     """Cut a table into its columns, keeping the order of their first rows."""
     ids = np.zeros(table.num_rows, np.int64)
+    groups = 1
     for name in COLUMN_KEYS:
         codes = _codes(table[name])
-        ids = ids * (int(codes.max(initial=0)) + 1) + codes
-        _, ids = np.unique(ids, return_inverse=True)
+        distinct = int(codes.max(initial=0)) + 1
+        if groups * distinct >= 1 << 62:
+            _, ids = np.unique(ids, return_inverse=True)
+            groups = int(ids.max(initial=0)) + 1
+        ids, groups = ids * distinct + codes, groups * distinct
     order = np.argsort(ids, kind="stable")
     bounds = np.flatnonzero(np.diff(ids[order], prepend=-1, append=-1))
     for first, last in itertools.pairwise(bounds):
         yield table.take(pa.array(order[first:last]))
 
 
-def _codes(column: Any) -> NDArray[np.int64]:
+def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
     """Number the distinct values of a column; null is 0."""
-    encoded = pc.dictionary_encode(pc.cast(column, pa.string()))
-    encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+    whole = column.unify_dictionaries().combine_chunks()
+    if isinstance(whole, pa.ChunkedArray):
+        whole = whole.chunk(0) if whole.num_chunks else pa.nulls(0, pa.int32())
+    encoded = whole if pa.types.is_dictionary(whole.type) else pc.dictionary_encode(whole)
     return np.asarray(pc.fill_null(encoded.indices, -1), np.int64) + 1
 
 
@@ -195,7 +201,7 @@ def _observation_record(table: pa.Table, arrays: _Arrays) -> tuple[dict[str, Any
         rows = len(space)
         at = np.asarray(table["arch_index"], np.int64)
         record["layout"] = "dense"
-        where = [str(i) for i in at.tolist()]
+        where = at
     else:
         vectors = space.vectors(table["arch"].to_pylist())
         rows = len(vectors)
@@ -203,7 +209,7 @@ def _observation_record(table: pa.Table, arrays: _Arrays) -> tuple[dict[str, Any
         table, vectors = table.take(pa.array(order)), vectors[order]
         at = np.arange(rows)
         record |= {"layout": "rows", "positions": vectors.shape[1], "archs": arrays.add(vectors.ravel(), "u1")}
-        where = table["arch"].to_pylist()
+        where = np.array(table["arch"].to_pylist())
     if len(np.unique(at)) != len(at):
         raise CorruptFile(f"column {record} holds an architecture twice")
     record |= _row_fields(table, at, rows, arrays)
@@ -280,15 +286,17 @@ def _words(column: Any, words: tuple[str, ...]) -> NDArray[np.uint8]:
     return lookup[np.asarray(encoded.indices)]
 
 
-def _digest(table: pa.Table, where: list[str]) -> str:
+def _digest(table: pa.Table, where: NDArray[Any]) -> str:
     """Hash a column's logical content, whatever the order of its rows and its encoding."""
-    order = sorted(range(len(where)), key=where.__getitem__)
-    digest = hashlib.sha256("\n".join(where[i] for i in order).encode())
+    order = np.argsort(where, kind="stable")
+    digest = hashlib.sha256("\n".join(map(str, where[order].tolist())).encode())
     for name in ("value", "std"):
         digest.update(np.ascontiguousarray(_floats(table[name])[order], "<f8").tobytes())
     for name in ("n", "kind", "of", "status", "flags"):
-        texts = table[name].cast(pa.string()).to_pylist()
-        digest.update("\n".join(str(texts[i]) for i in order).encode())
+        column = pc.fill_null(table[name].cast(pa.string()), "")
+        words = sorted(pc.unique(column).to_pylist())
+        codes = np.asarray(pc.index_in(column, pa.array(words, pa.string())), "<i4")
+        digest.update("\n".join(words).encode() + np.ascontiguousarray(codes[order]).tobytes())
     return digest.hexdigest()
 
 
