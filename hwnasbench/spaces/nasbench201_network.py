@@ -24,9 +24,10 @@ def build(arch: Architecture, dataset: str) -> Network:
     residual block of stride 2 between stages, whose short cut is a 2x2 average and a 1x1
     convolution; batch normalisation, ReLU, global average, a linear layer with bias. Convolutions
     of cells and blocks are ReLU, convolution without bias, batch normalisation. The macro-architecture
-    is recalled (Dong and Yang, ICLR 2020); the parameters of all 15,625 networks equal the
-    published ones. As in the published networks, dead convolutions and zeros (edges that are
-    none) are there: `Network.live` removes them.
+    is recalled (Dong and Yang, ICLR 2020); the parameters of 15,421 networks equal the published
+    ones, and the other 204 published numbers are means that include an equal cell. As in the
+    published networks, dead convolutions and zeros (edges that are none) are there:
+    `Network.live` removes them.
 
     Parameters
     ----------
