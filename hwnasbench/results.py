@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, NamedTuple
 
-    from hwnasbench.benchmark import Plan
+    from hwnasbench.plan import Plan
     from hwnasbench.spaces import Architecture
 
     class Value(NamedTuple):

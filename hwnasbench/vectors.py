@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from hwnasbench.benchmark import Benchmark, Plan
+    from hwnasbench.benchmark import Benchmark
     from hwnasbench.devices import Device
+    from hwnasbench.plan import Plan
 
 _OK = STATUSES.index("ok")
 _NOT_MEASURED = STATUSES.index("not_measured")
@@ -56,7 +57,7 @@ def read(column: Column, where: NDArray[Any] | None) -> Batch:
     if isinstance(column, LookupColumn):
         if where is None:
             raise NotEnumerable(f"{column!r} has no whole column; pass architectures")
-        return Batch(evaluate_many(column, where), None, None)
+        return Batch(evaluate_many(column.coefficients(), column.intercept, column.link, where), None, None)
     if isinstance(column, RowsColumn):
         return _read_rows(column, where)
     assert isinstance(column, DenseColumn)

@@ -86,6 +86,19 @@ class FBNet(Space):
             vector.append(OPERATORS.index(name))
         return Architecture(self, self._check_vector(vector))
 
+    def vectors(self, archs: Any) -> NDArray[np.int8]:
+        import numpy as np
+
+        if isinstance(archs, (list, tuple)) and archs and all(type(a) is str and len(a) == 43 for a in archs):
+            try:
+                letters = np.frombuffer("".join(archs).encode("ascii"), np.uint8).reshape(-1, 43)
+            except UnicodeEncodeError:
+                return super().vectors(archs)
+            digits = letters[:, ::2] - np.uint8(ord("0"))
+            if (letters[:, 1::2] == ord("_")).all() and (digits < 9).all():
+                return digits.astype(np.int8)
+        return super().vectors(archs)
+
     def format(self, arch: Any, notation: str | None = None) -> str:
         vector = self.parse(arch).vector
         if notation is None:

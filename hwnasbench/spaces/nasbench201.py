@@ -27,14 +27,15 @@ NONE, SKIP, CONV1, CONV3, POOL = range(5)
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 
 _POSITIONS = 6
-_COUNT = 5**_POSITIONS
+_COUNT: int = 5**_POSITIONS
 _NASLIB_OPERATORS = (SKIP, NONE, CONV3, CONV1, POOL)
 #: Position in our vector of each NASLib edge (1,2), (1,3), (1,4), (2,3), (2,4), (3,4).
 _NASLIB_EDGES = (0, 1, 3, 2, 4, 5)
 _TEMPLATE = "|%s~0|+|%s~0|%s~1|+|%s~0|%s~1|%s~2|"
+_POWERS = (3125, 625, 125, 25, 5, 1)
 #: Value of each token at each position in the base-5 code of a cell.
 _TOKENS = tuple(
-    {f"{op}~{source}": choice * 5 ** (5 - position) for choice, op in enumerate(OPERATORS)}
+    {f"{op}~{source}": choice * _POWERS[position] for choice, op in enumerate(OPERATORS)}
     for position, (source, _) in enumerate(EDGES)
 )
 
@@ -165,7 +166,8 @@ class NasBench201(Space):
             if archs.ndim == 2:
                 powers = (5 ** np.arange(_POSITIONS - 1, -1, -1)).astype(np.int32)
                 table = np.array(self.order[1], np.intp)
-                return table[self.vectors(archs) @ powers]
+                found: NDArray[np.intp] = table[self.vectors(archs) @ powers]
+            return found
             if archs.size and (archs.min() < 0 or archs.max() >= _COUNT):
                 bad = archs[(archs < 0) | (archs >= _COUNT)][0]
                 raise InvalidArchitecture(f"index {bad} is out of range; 'nasbench201' has indices 0 to {_COUNT - 1}")

@@ -15,6 +15,7 @@ import sys
 from array import array
 
 from hwnasbench.errors import CorruptFile, StaleStore
+from hwnasbench.predictors.lookup import evaluate
 from hwnasbench.vocabulary import KEYS, KINDS, STATUSES
 
 TYPE_CHECKING = False
@@ -31,7 +32,7 @@ FORMAT = "hwnasbench-store/1"
 INDEX_FILE = "index.json"
 DATA_FILE = "columns.bin"
 
-_TYPES = {"f4": "f", "f8": "d", "u1": "B", "u2": "H", "i4": "i"}
+_TYPES: dict[str, Any] = {"f4": "f", "f8": "d", "u1": "B", "u2": "H", "i4": "i"}
 _NAN = math.nan
 _OK = STATUSES.index("ok")
 _NOT_MEASURED = "not_measured"
@@ -320,7 +321,7 @@ class LookupColumn(Column):
     def table(self) -> list[list[float]]:
         """Return the cost of every (position, choice), as nested lists."""
         if self._rows is None:
-            flat = self.store.array(self._record["values"]).tolist()
+            flat: list[float] = list(self.store.array(self._record["values"]))
             self._rows = [flat[i : i + self.choices] for i in range(0, len(flat), self.choices)]
         return self._rows
 
@@ -329,10 +330,7 @@ class LookupColumn(Column):
         return self.store.numpy(self._record["values"]).reshape(-1, self.choices)
 
     def read(self, where: Sequence[int]) -> float:
-        from hwnasbench.predictors.lookup import evaluate
-
-        self.read = lambda vector: evaluate(self, vector)  # type: ignore[method-assign]
-        return evaluate(self, where)
+        return evaluate(self.table(), self.intercept, self.link, where)
 
     def status(self, where: Any) -> str:
         return STATUSES[_OK]

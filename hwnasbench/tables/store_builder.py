@@ -282,8 +282,9 @@ def _floats(column: Any) -> NDArray[np.float64]:
 
 def _words(column: Any, words: tuple[str, ...]) -> NDArray[np.uint8]:
     encoded = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    lookup = np.array([words.index(w) for w in encoded.dictionary.to_pylist()] or [0], np.uint8)
-    return lookup[np.asarray(encoded.indices)]
+    lookup: NDArray[np.uint8] = np.array([words.index(w) for w in encoded.dictionary.to_pylist()] or [0], np.uint8)
+    codes: NDArray[np.uint8] = lookup[np.asarray(encoded.indices)]
+    return codes
 
 
 def _digest(table: pa.Table, where: NDArray[Any]) -> str:

@@ -1,0 +1,131 @@
+"""A resolved request: which column answers for each metric, and how its values are read."""
+
+from __future__ import annotations
+
+from hwnasbench.errors import AmbiguousQuery, InvalidRequest, NoColumn, NoValue, UnknownName
+from hwnasbench.results import Value
+from hwnasbench.vocabulary import METRICS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from hwnasbench.benchmark import Benchmark
+    from hwnasbench.devices import Device
+    from hwnasbench.resolve import Resolved
+    from hwnasbench.tables.store import Column
+
+
+class Plan:
+    """A resolved request: which column answers for each metric."""
+
+    def __init__(
+        self,
+        bench: Benchmark,
+        device: Device | None,
+        metrics: tuple[str, ...] | None,
+        named: dict[str, Any],
+        source: str | None,
+        kinds: tuple[str, ...] | None,
+        fill: bool,
+    ) -> None:
+        self.bench = bench
+        self.kinds = kinds
+        self.resolved: dict[str, Resolved] = {}
+        self.gaps: dict[str, str] = {}
+        self._asked = metrics is not None
+        for metric in bench.metrics() if metrics is None else metrics:
+            if metrics is None and device is None and METRICS[metric].scope == "device":
+                self.gaps[metric] = f"{metric} needs a device; bench.devices() lists them"
+                continue
+            try:
+                self.resolved[metric] = self._resolve(metric, device, named, source, fill)
+            except NoColumn as error:
+                if metrics is not None:
+                    raise
+                self.gaps[metric] = str(error)
+        self.metrics = tuple(self.resolved)
+        self.readers: dict[str, Callable[[Any], float]] = {name: self._reader(name) for name in self.resolved}
+        self.request = self._request(device, named, source, fill)
+
+    def _resolve(
+        self, metric: str, device: Device | None, named: dict[str, Any], source: str | None, fill: bool
+    ) -> Resolved:
+        found = self.bench.resolve(metric, device, named, self.kinds, source)
+        if fill and found.column.kind != "predicted":
+            keys = {**named, **{k: v for k, v in found.keys.items() if v is not None and k != "device"}}
+            try:
+                found.fill = self.bench.resolve(metric, device, keys, ("predicted",), None).column
+            except (NoColumn, AmbiguousQuery):
+                found.fill = None
+        return found
+
+    def _masked(self, column: Column) -> bool:
+        """Whether the column mixes kinds of which the request wants only some."""
+        return self.kinds is not None and not set(column.kinds) <= set(self.kinds)
+
+    def _reader(self, metric: str) -> Callable[[Any], float]:
+        found = self.resolved[metric]
+        if found.fill is None and not self._masked(found.column):
+            return found.column.read
+        return lambda where: self.pick(metric, where).read(where) if self.holds(metric, where) else float("nan")
+
+    def pick(self, metric: str, where: Any) -> Column:
+        """Return the column that answers for one architecture: the resolved one, or its filling."""
+        found = self.resolved[metric]
+        if found.fill is not None and found.column.status(where) == "not_measured":
+            return found.fill
+        return found.column
+
+    def holds(self, metric: str, where: Any) -> bool:
+        """Whether the kind of the row is among those the request allows."""
+        column = self.pick(metric, where)
+        return not self._masked(column) or column.kind_at(where) in (self.kinds or ())
+
+    def _request(self, device: Device | None, named: dict[str, Any], source: str | None, fill: bool) -> dict[str, Any]:
+        out: dict[str, Any] = {"device": None if device is None else device.name}
+        by_scope = sorted(self.resolved, key=lambda name: METRICS[name].scope != "device")
+        for metric in by_scope:
+            for key, value in self.resolved[metric].keys.items():
+                if out.get(key) is None:
+                    out[key] = value
+        extra = {"source": source, "kinds": self.kinds, "fill": "predicted" if fill else None}
+        return {**out, **named, **extra, "metrics": self.metrics}
+
+    def value(self, metric: str, where: Any) -> Value:
+        """Build one `Value`."""
+        if metric not in METRICS:
+            raise UnknownName("metric", metric, METRICS)
+        unit = METRICS[metric].unit
+        found = self.resolved.get(metric)
+        if found is None:
+            if self._asked:
+                raise InvalidRequest(f"the query asked for {', '.join(self.metrics)}, not for {metric!r}")
+            return Value(None, unit, None, None, None, None, "no_source", (), None, {})
+        column = self.pick(metric, where)
+        flags = column.flags_at(where) + found.flags
+        keys = {key: column.keys[key] for key in found.keys}
+        kind = column.kind_at(where)
+        if not self.holds(metric, where):
+            return Value(None, unit, None, None, column.source, None, "not_measured", flags, None, keys)
+        number = column.read(where)
+        if number != number:
+            status = column.status(where)
+            return Value(None, unit, None, kind, column.source, column.of, status, flags, None, keys)
+        spread, repeats = column.std_at(where), column.repeats_at(where)
+        return Value(number, unit, spread, kind, column.source, column.of, "ok", flags, repeats, keys)
+
+    def refuse(self, metric: str, where: Any) -> float:
+        """Raise `NoValue` with the reason why a metric has no value here."""
+        arch = self.bench.space.parse(where)
+        if metric not in self.resolved:
+            if self._asked:
+                raise InvalidRequest(f"the query asked for {', '.join(self.metrics)}, not for {metric!r}")
+            reason = self.gaps.get(metric) or f"no_source: no column of {self.bench.space.name!r} holds {metric}"
+            raise NoValue(f"no {metric} for {arch}: {reason}")
+        value = self.value(metric, where)
+        hint = ""
+        if value.status == "not_measured" and self.resolved[metric].fill is None:
+            hint = '; fill="predicted" or kinds=("predicted",) answers with a prediction'
+        raise NoValue(f"{metric} of {arch} is {value.status} ({value.source}){hint}")
