@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import sys
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_builders import catalog
-from hwnasbench.errors import BuildLocked, ChecksumMismatch, SourceMissing, StorageError
+from hwnasbench.errors import BuildLocked, ChecksumMismatch, DownloadFailed, SourceMissing, StorageError
 from hwnasbench.tables.schema import SCHEMA_VERSION
 from hwnasbench.tables.write import atomically, write_table
 
@@ -72,13 +73,19 @@ def build(
 
     Raises
     ------
-    UnknownName, SourceMissing, ChecksumMismatch, CorruptFile, BuildLocked, StorageError
+    UnknownName, SourceMissing, DownloadFailed, ChecksumMismatch, CorruptFile, BuildLocked, StorageError
     """
     chosen = [catalog.get(name) for name in dict.fromkeys(ids or catalog.names())]
     report = Report()
     folders = []
     for source in chosen:
-        folder = locate(source, home, sources)
+        try:
+            folder = locate(source, home, sources)
+        except DownloadFailed as error:
+            if ids:
+                raise
+            report.missing[source.id] = str(error)
+            continue
         if not folder.missing:
             folders.append(folder)
         elif ids:
@@ -168,9 +175,10 @@ def build_one(folder: catalog.Folder, target: Path, digests: dict[str, str]) -> 
 
     tables = import_tables(folder)
     lookups = catalog.lookups(folder.source, folder)
-    for stale in target.glob("*.parquet"):
-        if stale.stem not in tables:
-            stale.unlink()
+    # What a killed build left half-written, and tables that this source no longer has.
+    stale = [*target.glob(".*.partial"), *(path for path in target.glob("*.parquet") if path.stem not in tables)]
+    for path in stale:
+        path.unlink()
     written: dict[str, Any] = {}
     for space, (table, columns) in tables.items():
         path = target / f"{space}.parquet"
@@ -270,7 +278,8 @@ def _acquire(mine: Path, path: Path) -> None:
             holder = _holder(path)
         if holder is not None and _is_alive(holder):
             raise BuildLocked(
-                f"process {holder} is building in {path.parent}; wait for it, or set HWNASBENCH_HOME to another folder"
+                f"process {holder} is building in {path.parent}; wait for it, or set HWNASBENCH_HOME to another folder "
+                f"(where no such process runs, remove {path})"
             )
         # Only one of several that see a stale lock succeeds in renaming it away.
         stale = path.with_name(f".{path.name}.stale.{os.getpid()}")
@@ -290,6 +299,9 @@ def _holder(path: Path) -> int | None:
 
 
 def _is_alive(pid: int) -> bool:
+    if sys.platform == "win32":
+        # Signal 0 is Ctrl-C there.
+        return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

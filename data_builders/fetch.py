@@ -133,7 +133,7 @@ def fetch(
     if source.package is not None and mirror is None:
         fetch_package(source, folder)
         return folder
-    logging.getLogger(pooch.get_logger().name).setLevel(logging.ERROR)
+    pooch.get_logger().setLevel(logging.ERROR)
     total = sum(file.bytes or 0 for file in source.files)
     with tqdm(total=total, unit="B", unit_scale=True, desc=source.id, disable=not progress) as bar:
         for file in source.files:

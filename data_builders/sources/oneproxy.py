@@ -37,7 +37,7 @@ FILES: dict[str, tuple[str, str | None, str, str, tuple[str, ...]]] = {
     "true_630": ("adreno_630", None, "fp32", "measured", (_DATASET, _PRECISION)),
     "true_640": ("adreno_640", None, "fp32", "measured", (_DATASET, _PRECISION)),
     "true_a76": ("cortex_a76", None, "fp32", "measured", (_DATASET, _PRECISION)),
-    "true_vpu": ("myriad_vpu", None, "fp32", "measured", (_DATASET, _PRECISION)),
+    "true_vpu": ("myriad_vpu", None, "fp16", "measured", (_DATASET, _PRECISION)),
 }
 
 
