@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import multiprocessing
 import os
 import sys
+import threading
+import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -137,10 +140,27 @@ def _run(folders: list[catalog.Folder], home: Path, executor: Executor | None, r
         else:
             jobs.append((folder, target, digests))
     if executor is None and len(jobs) > 1 and (os.cpu_count() or 1) > 1:
-        with ProcessPoolExecutor(min(len(jobs), os.cpu_count() or 1)) as pool:
+        # Spawned, because a fork of a process with Arrow's threads can deadlock.
+        with ProcessPoolExecutor(
+            min(len(jobs), os.cpu_count() or 1),
+            mp_context=multiprocessing.get_context("spawn"),
+            initializer=_follow,
+            initargs=(os.getpid(),),
+        ) as pool:
             _submit(jobs, pool, report)
     else:
         _submit(jobs, executor, report)
+
+
+def _follow(parent: int) -> None:
+    """End this worker when its parent is killed: it would wait for work for ever."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _submit(jobs: list[tuple[catalog.Folder, Path, dict[str, str]]], pool: Executor | None, report: Report) -> None:
@@ -261,12 +281,25 @@ def lock(home: Path) -> Iterator[None]:
         raise StorageError(f"cannot write {home}: {error.strerror or error}; expected a writable folder") from error
     try:
         _acquire(mine, path)
+        # The lock is a link of its own by now: a killed build leaves nothing else behind.
+        mine.unlink()
         try:
             yield
         finally:
             path.unlink(missing_ok=True)
     finally:
         mine.unlink(missing_ok=True)
+
+
+def _sweep(home: Path) -> None:
+    """Remove what killed builds left half-written; nobody else writes tables while the lock is held."""
+    for left in home.glob(f".{_LOCK}.*"):
+        pid = left.suffix[1:]
+        if pid.isdecimal() and not _is_alive(int(pid)):
+            left.unlink(missing_ok=True)
+    for part in ("tables", "lookups"):
+        for left in (home / part).rglob(".*.partial"):
+            left.unlink(missing_ok=True)
 
 
 def _acquire(mine: Path, path: Path) -> None:
