@@ -63,15 +63,20 @@ def query(
     _show(result)
 
 
-def _show(result: Result) -> None:
+def table_of(result: Result) -> Table:
+    """Lay a result out as a table."""
     device = result.request["device"]
     table = Table(title=f"{result.arch}" + (f" on {device}" if device else ""))
     for heading in ("metric", "value", "unit", "std", "kind", "source", "data set", "flags"):
         table.add_column(heading, justify="right" if heading in ("value", "std") else "left")
     for name in result:
         table.add_row(name, *_cells(result[name]))
+    return table
+
+
+def _show(result: Result) -> None:
     console = Console()
-    console.print(table)
+    console.print(table_of(result))
     console.print(f"data release {result.release}, fingerprint {result.fingerprint[:12]}", highlight=False)
 
 

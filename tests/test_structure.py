@@ -86,7 +86,7 @@ def test_the_core_needs_no_extra() -> None:
         "import sys\n"
         "class Refuse:\n"
         "    def find_spec(self, name, path=None, target=None):\n"
-        "        extras = ('xgboost', 'torch', 'scipy', 'sklearn', 'matplotlib', 'typer', 'rich', 'pooch', 'pydantic')\n"
+        "        extras = ('xgboost', 'torch', 'scipy', 'sklearn', 'matplotlib', 'typer', 'rich', 'pooch')\n"
         "        if name.split('.')[0] in extras:\n"
         "            raise ImportError(name)\n"
         "sys.meta_path.insert(0, Refuse())\n"

@@ -221,7 +221,7 @@ class _TableColumn(Column):
 
     def read(self, where: Any) -> float:
         row = self.row(where)
-        return _NAN if row is None else self.values[row]  # type: ignore[no-any-return]
+        return _NAN if row is None else self.values[row]
 
     def status(self, where: Any) -> str:
         row, codes = self.row(where), self._optional("status")
