@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 #: Raised when an importer's result changes, so that what an older one built is built again.
-BUILDER_VERSION = 1
+BUILDER_VERSION = 2
 _LOCK = "build.lock"
 _RECORD = "built.json"
 
@@ -284,6 +284,7 @@ def lock(home: Path) -> Iterator[None]:
         # The lock is a link of its own by now: a killed build leaves nothing else behind.
         mine.unlink()
         try:
+            _sweep(home)
             yield
         finally:
             path.unlink(missing_ok=True)
