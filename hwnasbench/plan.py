@@ -102,19 +102,19 @@ class Plan:
         if found is None:
             if self._asked:
                 raise InvalidRequest(f"the query asked for {', '.join(self.metrics)}, not for {metric!r}")
-            return Value(None, unit, None, None, None, None, "no_source", (), None, {})
+            return Value(None, unit, None, None, None, None, None, "no_source", (), None, {})
         column = self.pick(metric, where)
         flags = column.flags_at(where) + found.flags
         keys = {key: column.keys[key] for key in found.keys}
         kind = column.kind_at(where)
         if not self.holds(metric, where):
-            return Value(None, unit, None, None, column.source, None, "not_measured", flags, None, keys)
+            return Value(None, unit, None, None, None, column.source, None, "not_measured", flags, None, keys)
         number = column.read(where)
         if number != number:
             status = column.status(where)
-            return Value(None, unit, None, kind, column.source, column.of, status, flags, None, keys)
-        spread, repeats = column.std_at(where), column.repeats_at(where)
-        return Value(number, unit, spread, kind, column.source, column.of, "ok", flags, repeats, keys)
+            return Value(None, unit, None, None, kind, column.source, column.of, status, flags, None, keys)
+        spread, noise, repeats = column.std_at(where), column.noise_at(where), column.repeats_at(where)
+        return Value(number, unit, spread, noise, kind, column.source, column.of, "ok", flags, repeats, keys)
 
     def refuse(self, metric: str, where: Any) -> float:
         """Raise `NoValue` with the reason why a metric has no value here."""

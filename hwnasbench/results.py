@@ -27,6 +27,8 @@ if TYPE_CHECKING:
         std : float or None
             Spread of the true value given all we know; for a predicted value, of the value it was
             fitted to. None where nobody states it.
+        noise : float or None
+            Repeatability of one measurement (over runs or seeds), where it is stated.
         kind : str or None
             measured, estimated, predicted or simulated.
         source : str or None
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
         value: float | None
         unit: str
         std: float | None
+        noise: float | None
         kind: str | None
         source: str | None
         of: str | None
@@ -54,7 +57,7 @@ if TYPE_CHECKING:
         n: int | None
         keys: dict[str, str | int | None]
 else:
-    Value = namedtuple("Value", "value unit std kind source of status flags n keys")
+    Value = namedtuple("Value", "value unit std noise kind source of status flags n keys")
 
 
 class Result:

@@ -33,7 +33,7 @@ def column(base: float, *, source: str, kind: str = "measured", metric: str = "l
     if metric in ("latency", "energy"):
         status[~CONNECTED[index]] = STATUSES.index("disconnected")
     values[status != 0] = np.nan
-    extra = {name: given.pop(name) for name in ("std", "n", "kinds", "flags", "of") if name in given}
+    extra = {name: given.pop(name) for name in ("std", "noise", "n", "kinds", "flags", "of") if name in given}
     archs = [ARCHS[i] for i in index]
     return ColumnData("nasbench201", metric, source, kind, archs, values, index, status, given, **extra)
 
@@ -46,7 +46,8 @@ def columns() -> list[ColumnData]:
     copied = [None if i % 2 else "copied" for i in range(len(ARCHS))]
     return [
         # pixel3: one column a kind and source, so that trust and priority decide.
-        column(10, source="low", **pixel3, std=np.full(len(ARCHS), 0.5), n=3),
+        column(10, source="low", **pixel3, std=np.full(len(ARCHS), 0.5),
+               noise=np.arange(len(ARCHS)) / 8, n=3),
         column(20, source="high", **pixel3),
         column(30, source="high", kind="simulated", **{**pixel3, "engine": "torch"}),
         column(40, source="model", kind="predicted", of="measured", **pixel3),

@@ -172,7 +172,8 @@ def test_request_holds_every_resolved_key(bench: Benchmark) -> None:
 
 def test_std_and_n_are_read_back(bench: Benchmark) -> None:
     value = bench.query(I, device="pixel3", source="low")["latency"]
-    assert (value.std, value.n, value.unit, value.source) == (0.5, 3, "ms", "low")
+    assert (value.std, value.noise, value.n, value.unit, value.source) == (0.5, I / 8, 3, "ms", "low")
+    assert bench.query(I, device="pixel3")["latency"].noise is None
     assert bench.query(I, device="pixel3")["latency"].std is None
 
 

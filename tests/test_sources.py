@@ -264,7 +264,7 @@ def test_spread_is_in_the_unit_of_the_value(sources):
     column = one(sources, "hwnasbench360", metric="latency", device="raspi5", engine="torchmobile", dataset="ninapro")
     table = pq.read_table(sources / "hwnasbench360/results/dataset.parquet").to_pandas()
     raw = table.query("arch_idx == 7 and device == 'pi5' and framework == 'torchmobile' and task == 'ninapro'")
-    assert column.std[7] ** 2 == pytest.approx(raw["lat_ms_var"].item(), rel=1e-12)
+    assert column.noise[7] ** 2 == pytest.approx(raw["lat_ms_var"].item(), rel=1e-12)
     assert column.values[7] == raw["lat_ms_median"].item()
     assert column.n == hwnasbench360.TIMED == 40
 
@@ -406,7 +406,7 @@ def test_analog(analog):
         assert ok(column).all()
         row = expected[key]
         assert [column.values[i] for i in (0, 9, -1)] == [float(row[at]) for at in ("first", "tenth", "last")]
-        assert (column.std is not None) == ("drift" in key[1])
+        assert (column.noise is not None) == ("drift" in key[1])
     hwat, month = found["analog", "hwat"].values, found["analog", "hwat_drift_30d"].values
     assert hwat.mean() > month.mean()
 

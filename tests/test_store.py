@@ -54,7 +54,9 @@ def test_every_stored_value_is_the_tables(built: Path) -> None:
         for _, row in part.head(40).iterrows():
             assert column.status(row["arch_index"]) == row["status"]
             assert column.kind_at(row["arch_index"]) == row["kind"]
-            assert ";".join(column.flags_at(row["arch_index"])) == (row["flags"] if isinstance(row["flags"], str) else "")
+            assert ";".join(column.flags_at(row["arch_index"])) == (
+                row["flags"] if isinstance(row["flags"], str) else ""
+            )
     assert seen == len(rows), "every row of the table is in exactly one column"
 
 

@@ -49,8 +49,8 @@ def columns(files: Folder) -> Iterator[ColumnData]:
             values = np.array([drift["value"] for drift in drifts], np.float64)
             # The package writes 0 +- 0 where it could not parse its own table.
             values[values == 0] = np.nan
-            std = scatter(rows, [drift["uncertainty"] for drift in drifts])
-            yield _column(rows, values, "analog", f"{recipe}_drift_{name}", std=std)
+            noise = scatter(rows, [drift["uncertainty"] for drift in drifts])
+            yield _column(rows, values, "analog", f"{recipe}_drift_{name}", noise=noise)
 
 
 def _column(rows: Any, values: Any, precision: str, recipe: str, **extra: Any) -> ColumnData:

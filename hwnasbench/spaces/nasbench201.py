@@ -167,7 +167,7 @@ class NasBench201(Space):
                 powers = (5 ** np.arange(_POSITIONS - 1, -1, -1)).astype(np.int32)
                 table = np.array(self.order[1], np.intp)
                 found: NDArray[np.intp] = table[self.vectors(archs) @ powers]
-            return found
+                return found
             if archs.size and (archs.min() < 0 or archs.max() >= _COUNT):
                 bad = archs[(archs < 0) | (archs >= _COUNT)][0]
                 raise InvalidArchitecture(f"index {bad} is out of range; 'nasbench201' has indices 0 to {_COUNT - 1}")

@@ -40,6 +40,7 @@ OBSERVATIONS = pa.schema(
         pa.field("epochs", pa.int32()),
         pa.field("value", pa.float64()),
         pa.field("std", pa.float64()),
+        pa.field("noise", pa.float64()),
         pa.field("n", pa.int32()),
         pa.field("kind", _TEXT, nullable=False),
         pa.field("of", _TEXT),
@@ -54,7 +55,7 @@ OBSERVATIONS = pa.schema(
 #: chosen operator's cost). Position -1 holds the intercept. Link is ``identity`` or ``exp``.
 LOOKUPS = pa.schema(
     [
-        *(field for field in OBSERVATIONS if field.name not in {"arch", "arch_index", "status", "n"}),
+        *(field for field in OBSERVATIONS if field.name not in {"arch", "arch_index", "status", "n", "noise"}),
         pa.field("link", _TEXT, nullable=False),
         pa.field("position", pa.int32(), nullable=False),
         pa.field("choice", pa.int32(), nullable=False),

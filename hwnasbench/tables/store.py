@@ -182,6 +182,10 @@ class Column:
         """Return the spread of the true value given all we know, or None where nobody knows."""
         return None
 
+    def noise_at(self, where: Any) -> float | None:
+        """Return the repeatability of one measurement, or None where it is not stated."""
+        return None
+
     def repeats_at(self, where: Any) -> int | None:
         """Return how many runs the value is the mean of, or None where it is not stated."""
         return None
@@ -241,11 +245,17 @@ class _TableColumn(Column):
         return tuple(text.split(";")) if text else ()
 
     def std_at(self, where: Any) -> float | None:
-        row, std = self.row(where), self._optional("std")
-        if std is None or row is None:
-            constant = self._record.get("std_constant")
+        return self._spread_at("std", where)
+
+    def noise_at(self, where: Any) -> float | None:
+        return self._spread_at("noise", where)
+
+    def _spread_at(self, name: str, where: Any) -> float | None:
+        row, stored = self.row(where), self._optional(name)
+        if stored is None or row is None:
+            constant = self._record.get(f"{name}_constant")
             return None if constant is None or row is None else float(constant)
-        value = std[row]
+        value: float = stored[row]
         return value if value == value else None
 
     def repeats_at(self, where: Any) -> int | None:

@@ -237,7 +237,8 @@ def _row_fields(table: pa.Table, at: NDArray[np.int64], rows: int, arrays: _Arra
         fields["flags"] = sorted(common)
     elif flag_words and flag_words[0]:
         fields["flags"] = flag_words[0].split(";")
-    _add_optional(fields, "std", _floats(table["std"]), at, rows, arrays)
+    for name in ("std", "noise"):
+        _add_optional(fields, name, _floats(table[name]), at, rows, arrays)
     repeats = np.nan_to_num(_floats(table["n"].cast(pa.float64())))
     if repeats.any():
         if (repeats == repeats[0]).all():
@@ -291,7 +292,7 @@ def _digest(table: pa.Table, where: NDArray[Any]) -> str:
     """Hash a column's logical content, whatever the order of its rows and its encoding."""
     order = np.argsort(where, kind="stable")
     digest = hashlib.sha256("\n".join(map(str, where[order].tolist())).encode())
-    for name in ("value", "std"):
+    for name in ("value", "std", "noise"):
         digest.update(np.ascontiguousarray(_floats(table[name])[order], "<f8").tobytes())
     for name in ("n", "kind", "of", "status", "flags"):
         column = pc.fill_null(table[name].cast(pa.string()), "")

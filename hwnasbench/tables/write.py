@@ -41,8 +41,9 @@ class ColumnData:
         Positions in `hwnasbench.vocabulary.STATUSES`; all ok where None.
     keys : dict
         Any of `hwnasbench.vocabulary.KEYS`; a missing key is null.
-    std, n, kinds, flags : optional
-        `std`: (n,) floats. `n`: repeats, one number or one a row. `kinds` and `flags`: one
+    std, noise, n, kinds, flags : optional
+        `std`: (n,) floats, the spread of the true value. `noise`: (n,) floats, the repeatability of
+        one measurement. `n`: repeats, one number or one a row. `kinds` and `flags`: one
         string a row; `flags` may be one string for all rows. Several flags are joined by ";".
     of : str, optional
         For predicted columns: the kind of the values they were fitted to.
@@ -58,6 +59,7 @@ class ColumnData:
     status: NDArray[np.int8] | None = None
     keys: dict[str, str | int | None] = field(default_factory=dict)
     std: NDArray[np.float64] | None = None
+    noise: NDArray[np.float64] | None = None
     n: NDArray[Any] | int | None = None
     kinds: Sequence[str] | None = None
     flags: Sequence[str | None] | str | None = None
@@ -80,6 +82,7 @@ class ColumnData:
             "metric": self.metric,
             "value": pa.array(values, mask=status != _OK),
             "std": None if self.std is None else _nullable(self.std, status),
+            "noise": None if self.noise is None else _nullable(self.noise, status),
             "n": self.n,
             "kind": self.kind if self.kinds is None else list(self.kinds),
             "of": self.of,
