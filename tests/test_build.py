@@ -16,14 +16,12 @@ import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from data_builders import build as building
 from data_builders import catalog
 from data_builders.build import build, build_one, checksums, lock, source_records
 from data_builders.rows import cells
-from data_builders.sources import hwnasbench as hwnb
 from hwnasbench import spaces
 from hwnasbench.errors import (
     BuildLocked,
@@ -43,57 +41,6 @@ SPACE = spaces.get("nasbench201")
 def digests(folder: Path) -> dict[str, str]:
     files = (p for p in sorted(folder.rglob("*")) if p.is_file())
     return {p.relative_to(folder).as_posix(): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
-
-
-# -- the catalogue ------------------------------------------------------------------------------
-
-
-def test_every_source_is_complete():
-    assert set(catalog.names()) >= {"help", "oneproxy", "latbench", "robot", "analog-nasbench", "hwnasbench"}
-    modules = {p.stem for p in Path(catalog.__file__).parent.joinpath("sources").glob("*.py")} - {"__init__"}
-    assert modules == {catalog.get(name).module for name in catalog.names()}
-    for name in catalog.names():
-        source = catalog.get(name)
-        assert callable(catalog.importer(source).columns)
-        assert source.licence
-        assert source.citation.startswith("@")
-        assert source.unit
-        assert set(source_records()[name]) >= {"title", "licence", "citation", "priority"}
-
-
-@pytest.mark.parametrize("field", ["id", "unit", "unit_evidence", "licence", "citation", "priority", "files"])
-def test_a_source_without_a_field_is_refused(tmp_path, field):
-    import tomllib
-
-    text = Path(catalog.__file__).parent.joinpath("sources", "robot.toml").read_text("utf-8")
-    (tmp_path / "robot.toml").write_text(text, "utf-8")
-    assert catalog.read_source(tmp_path / "robot.toml").id == "robot"
-    content = tomllib.loads(text)
-    del content[field]
-    files = content.pop("files", [])
-    lines = [f"{k} = {json.dumps(v)}" for k, v in content.items()]
-    for file in files:
-        lines += ["[[files]]", *(f"{k} = {json.dumps(v)}" for k, v in file.items())]
-    (tmp_path / "robot.toml").write_text("\n".join(lines), "utf-8")
-    with pytest.raises(CorruptFile, match=field):
-        catalog.read_source(tmp_path / "robot.toml")
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "complaint"),
-    [
-        ('unit_evidence = "inferred"', 'unit_evidence = "guessed"', "unit_evidence"),
-        ("unit_how = ", "unit_what = ", "unit_what"),
-        ("@inproceedings{he", "{he", "BibTeX"),
-        ('sha256 = "', 'sha256 = "x', "sha256"),
-    ],
-)
-def test_a_source_with_a_bad_field_is_refused(tmp_path, old, new, complaint):
-    text = Path(catalog.__file__).parent.joinpath("sources", "robot.toml").read_text("utf-8")
-    assert old in text
-    (tmp_path / "robot.toml").write_text(text.replace(old, new), "utf-8")
-    with pytest.raises(CorruptFile, match=complaint):
-        catalog.read_source(tmp_path / "robot.toml")
 
 
 # -- a small source that needs no published file ------------------------------------------------
@@ -310,6 +257,7 @@ def test_kill_and_resume_and_two_at_once(sources, tmp_path):
             process.send_signal(signal.SIGKILL)
     first = home / "tables/mini_nasbench201/nasbench201.parquet"
     assert first.is_file()
+    first.with_name(f".nasbench201.parquet.{process.pid}.partial").write_bytes(b"half")
     assert not (home / "tables/robot").exists()
     before = first.stat().st_mtime_ns
 
@@ -321,6 +269,34 @@ def test_kill_and_resume_and_two_at_once(sources, tmp_path):
     # The same bytes as a build that nothing disturbed.
     build(["robot", "mini_nasbench201"], home=tmp_path / "other", sources=sources)
     assert digests(home / "tables") == digests(tmp_path / "other" / "tables")
+
+
+@pytest.mark.sources
+def test_workers_end_with_a_killed_build(sources, tmp_path):
+    """Two sources build in worker processes; none of them outlives a kill -9 of the build."""
+    code = (
+        "import sys; from pathlib import Path; from data_builders.build import build; "
+        "build(['help', 'latbench'], home=Path(sys.argv[1]), sources=Path(sys.argv[2]), store=False)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(sources)]) as process:
+        workers = _wait_for(lambda: _children(process.pid))
+        process.kill()
+    _wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+    build(["latbench"], home=tmp_path, sources=sources, store=False)
+    assert read_table(tmp_path / "tables/latbench/nasbench201.parquet").num_rows == 156250
+
+
+def _children(pid: int) -> list[int]:
+    text = Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8")
+    return [int(child) for child in text.split()]
+
+
+def _wait_for(condition, seconds: float = 30):
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "timed out"
+        time.sleep(0.05)
+    return found
 
 
 @pytest.mark.sources
@@ -356,88 +332,13 @@ def test_sql_over_the_built_folder(sources, tmp_path):
 @pytest.mark.sources
 @pytest.mark.slow
 def test_every_source_in_a_minute(sources, tmp_path):
-    start = time.perf_counter()
+    before = os.times()
     wanted = [n for n in catalog.names() if n not in ("hwnasbench", "analog-nasbench")]
     report = build(wanted, home=tmp_path, sources=sources)
-    assert time.perf_counter() - start < 60
+    # CPU seconds of this process and its workers, so that a busy machine does not fail it.
+    assert sum(os.times()[:4]) - sum(before[:4]) < 60
     assert set(report.built) == set(wanted) - {"naslib_zen"}
     assert set(report.empty) == {"naslib_zen"}
-
-
-# -- HW-NAS-Bench's own pickle ------------------------------------------------------------------
-
-
-def write_hwnasbench(folder: Path, **changes: float) -> Path:
-    """Write a file in HW-NAS-Bench's layout; its numbers are made up but for the published sample."""
-    metrics = [*hwnb.METRICS, "eyeriss_arithmetic_intensity"]
-    table = {}
-    for number, dataset in enumerate(("cifar10", "cifar100", "ImageNet16-120")):
-        part = {name: (np.arange(15625) * 1e-3 + number + 1).tolist() for name in metrics}
-        part["edgetpu_latency"][5] = -1
-        part["config"] = [{"name": "infer.tiny", "C": 16, "N": 5}] * 15625
-        table[dataset] = part
-    for name, value in {**hwnb.SAMPLE, **changes}.items():
-        table["cifar10"][name][0] = value
-    names = {n for d in ("cifar100", "imagenet") for _, _, n in hwnb.blocks(d)}
-    names |= {n for d in ("cifar100", "imagenet") for n in hwnb.fixed_blocks(d)}
-    costs = {name: float(len(name)) for name in sorted(names)}
-    blocks = {name: costs for name in hwnb.METRICS if not name.startswith("edgetpu")}
-    folder.mkdir(parents=True)
-    (folder / "HW-NAS-Bench-v1_0.pickle").write_bytes(pickle.dumps({"nasbench201": table, "fbnet": blocks}))
-    return folder
-
-
-def test_hwnasbench_layout(tmp_path):
-    write_hwnasbench(tmp_path / "files/hwnasbench")
-    report = build(["hwnasbench"], home=tmp_path / "home", sources=tmp_path / "files")
-    assert report.built == {"hwnasbench": "nasbench201: 27 columns, 421875 rows"}
-    table = read_table(tmp_path / "home/tables/hwnasbench/nasbench201.parquet").to_pandas()
-    first = table[(table["dataset"] == "cifar10") & (table["arch_index"] == 0)].set_index(["device", "metric"])["value"]
-    assert first["jetson_tx2", "latency"] == 5.807418537139893
-    assert first["jetson_tx2", "energy"] == 24.226614330768584
-    assert first["edgetpu", "latency"] == 0.9571811309997429
-    assert first["fpga", "energy"] == 7 * 2.57296
-    refused = table[table["status"] == "compile_failed"]
-    assert refused.groupby("dataset", observed=True)["arch_index"].unique().map(list).to_dict() == {
-        "cifar10": [5],
-        "cifar100": [5],
-        "ImageNet16-120": [5],
-    }
-
-
-def test_hwnasbench_block_tables(tmp_path):
-    folder = catalog.Folder(catalog.get("hwnasbench"), write_hwnasbench(tmp_path / "hwnasbench"))
-    table = hwnb.lookups(folder)["fbnet"].to_pandas()
-    assert len(table) == 8 * 2 * (22 * 9 + 1)
-    one = table[(table["device"] == "pixel3") & (table["dataset"] == "cifar100")].set_index(["position", "choice"])
-    # The first block of stage 3 halves 32 px; the network ends at 4 px with the header.
-    assert one["value"][5, 8] == len("Skip_H32_W32_Cin24_Cout32_stride2")
-    assert one["value"][0, 1] == len("ConvBlock_H32_W32_Cin16_Cout16_exp1_kernel3_stride1_group2")
-    assert one["value"][-1, 0] == sum(
-        len(name)
-        for name in (
-            "ConvNorm_H32_W32_Cin3_Cout16_kernel3_stride1_group1",
-            "ConvNorm_H4_W4_Cin352_Cout1504_kernel1_stride1_group1",
-            "AvgP_H4_W4_Cin1504_Cout1504_kernel4_stride1",
-            "FC_Cin1504_Cout100",
-        )
-    )
-
-
-@pytest.mark.parametrize("name", hwnb.SAMPLE)
-def test_a_file_that_disagrees_with_the_published_sample_is_refused(tmp_path, name):
-    write_hwnasbench(tmp_path / "files/hwnasbench", **{name: hwnb.SAMPLE[name] + 1e-9})
-    with pytest.raises(CorruptFile, match=f"{name} of index 0 at cifar10"):
-        build(["hwnasbench"], home=tmp_path / "home", sources=tmp_path / "files")
-    assert digests(tmp_path / "home") == {}
-
-
-def test_a_file_of_another_layout_is_refused(tmp_path):
-    folder = tmp_path / "files/hwnasbench"
-    folder.mkdir(parents=True)
-    (folder / "HW-NAS-Bench-v1_0.pickle").write_bytes(pickle.dumps({"nasbench201": {"cifar10": {}}}))
-    with pytest.raises(CorruptFile, match="layout"):
-        build(["hwnasbench"], home=tmp_path / "home", sources=tmp_path / "files")
 
 
 def test_the_record_names_the_input(zen, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import pickle
 import warnings
 import zipfile
@@ -14,11 +15,13 @@ import numpy as np
 import pytest
 
 from data_builders import catalog
+from data_builders.fetch import fetch_package
 from data_builders.pickles import load, load_pt
 from data_builders.rows import cells
 from data_builders.sources import hwnasbench360, oneproxy
 from hwnasbench import spaces
 from hwnasbench.devices import load_catalog
+from hwnasbench.errors import DownloadFailed
 from hwnasbench.tables.schema import validate
 from hwnasbench.vocabulary import DATASETS, ENGINES, FLAGS, METRICS, PRECISIONS, SPLITS, STATUSES
 
@@ -378,21 +381,18 @@ def test_the_published_zen_file_has_no_row_of_a_registered_space(sources):
 
 
 @pytest.fixture(scope="session")
-def analog():
-    """Columns of AnalogNAS-Bench, where its wheel is in the data folder."""
-    import os
-
+def analog(sources, tmp_path_factory):
+    """Columns of AnalogNAS-Bench: its wheel beside the other files, where the variable says, or from pip."""
     source = catalog.get("analog-nasbench")
-    name = source.files[0].path
-    places = [os.environ.get("HWNASBENCH_ANALOG_WHEEL"), os.environ.get("HWNASBENCH_SOURCES")]
-    beside = Path(__file__).parents[2] / "shared" / "sources"
-    folders = [Path(places[0]).parent] if places[0] else []
-    folders += [Path(places[1] or beside) / "analog-nasbench"]
-    for folder in folders:
-        if (folder / name).is_file():
-            with warnings.catch_warnings():
-                return list(catalog.importer(source).columns(catalog.Folder(source, folder)))
-    return pytest.skip("wheel of analog-nasbench not found; set HWNASBENCH_ANALOG_WHEEL to its path")
+    given = os.environ.get("HWNASBENCH_ANALOG_WHEEL")
+    folder = Path(given).parent if given else sources / "analog-nasbench"
+    if not (folder / source.files[0].path).is_file():
+        folder = tmp_path_factory.mktemp("analog-nasbench")
+        try:
+            fetch_package(source, folder)
+        except DownloadFailed as error:
+            pytest.skip(f"wheel of analog-nasbench not found, set HWNASBENCH_ANALOG_WHEEL to its path: {error}")
+    return list(catalog.importer(source).columns(catalog.Folder(source, folder)))
 
 
 def test_analog(analog):

@@ -55,7 +55,9 @@ def columns(files: Folder) -> Iterator[ColumnData]:
                 noise = np.sqrt(part["lat_ms_var"]) if pi else None
                 n = TIMED if pi else None
                 latency = _positive(part["lat_ms_median"], "lat_ms_median")
-                yield cell_column("hwnasbench360", "latency", latency, kind="measured", keys=keys, noise=noise, n=n, **row)
+                yield cell_column(
+                    "hwnasbench360", "latency", latency, kind="measured", keys=keys, noise=noise, n=n, **row
+                )
                 if pi:
                     energy = _positive(part["energy_mj"], "energy_mj")
                     yield cell_column("hwnasbench360", "energy", energy, kind="measured", keys=keys, **row)
