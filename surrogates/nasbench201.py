@@ -15,7 +15,7 @@ from hwnasbench import spaces
 from hwnasbench.spaces.nasbench201 import NasBench201
 from hwnasbench.tables.write import ColumnData
 from hwnasbench.vocabulary import METRICS, STATUSES
-from surrogates import closed_forms, features, folds, scorecard
+from surrogates import closed_forms, features, folds, refusals, scorecard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     from surrogates.columns import Column
 
-_COMMON = {"tree_method": "hist", "eta": 0.05, "min_child_weight": 4, "max_bin": 64, "nthread": 1, "seed": folds.SEED}
+_COMMON = {"tree_method": "hist", "min_child_weight": 4, "max_bin": 16, "nthread": 1, "seed": folds.SEED}
 #: Settings of the trees for costs of the graph, and for what the function decides.
-COST = {**_COMMON, "max_depth": 5, "subsample": 0.8, "colsample_bytree": 0.7}
-FUNCTION = {**_COMMON, "max_depth": 6, "subsample": 0.8, "colsample_bytree": 0.5}
-COST_TREES, FUNCTION_TREES = 500, 500
+COST = {**_COMMON, "max_depth": 5, "eta": 0.07, "subsample": 0.7}
+FUNCTION = {**_COMMON, "max_depth": 7, "eta": 0.1, "subsample": 0.8, "colsample_bytree": 0.5}
+COST_TREES, FUNCTION_TREES = 300, 250
 #: Counted by the library itself, not learned.
 COUNTED = ("params", "macs", "flops")
 _OK, _DISCONNECTED = STATUSES.index("ok"), STATUSES.index("disconnected")
@@ -167,7 +167,7 @@ def fit(column: Column, given: Problem) -> tuple[pa.Table, dict[str, Any], dict[
     form : dict or None
         The closed form, where the column is one.
     """
-    values, own, _ = column.dense(len(given.space))
+    values, own, status = column.dense(len(given.space))
     rows = learnable(column, given, own)
     form = closed_forms.recover(values, rows, given.vectors)
     if form is not None:
@@ -190,7 +190,11 @@ def fit(column: Column, given: Problem) -> tuple[pa.Table, dict[str, Any], dict[
         everywhere, card["disconnected"] = True, answer
         predicted = np.where(given.connected, predicted, np.float64(np.float32(answer["predicted"])))
         std = np.where(given.connected, std, np.float64(np.float32(answer["rmse"])))
-    return shipped(column, given, predicted, std, everywhere), card, form
+    facts, refused = refusals.predict(status, given.connected, given.folds, given.features["cost"])
+    if refused is not None:
+        card["refused"] = refused
+    alive = given.connected | everywhere
+    return shipped(column, given, predicted, std, np.where(alive, facts, _DISCONNECTED)), card, form
 
 
 EXACT, TREE = "exact closed form", "gradient-boosted trees"
@@ -218,22 +222,24 @@ def constant_answer(values: NDArray[np.float64], rows: NDArray[np.bool_]) -> dic
 
 
 def shipped(
-    column: Column, given: Problem, predicted: NDArray[np.float64], std: NDArray[np.float64], everywhere: bool
+    column: Column,
+    given: Problem,
+    predicted: NDArray[np.float64],
+    std: NDArray[np.float64],
+    status: NDArray[np.int8],
 ) -> pa.Table:
-    """Lay a predicted column out as rows; without `everywhere`, disconnected cells have no value."""
-    alive = given.connected | everywhere
-    status = np.where(alive, _OK, _DISCONNECTED).astype(np.int8)
+    """Lay a predicted column out as rows; a row whose status is not ok has no value."""
     return ColumnData(
         space=column.space,
         metric=column.metric,
         source=column.source,
         kind="predicted",
         archs=[given.space.format(arch) for arch in given.space],
-        values=np.where(alive, predicted, np.nan),
+        values=np.where(status == _OK, predicted, np.nan),
         arch_index=np.arange(len(given.space)),
         status=status,
         keys=dict(column.keys),
-        std=np.where(alive, std, np.nan),
+        std=np.where(status == _OK, std, np.nan),
         of=column.of,
         flags=column.flags,
     ).to_table()
