@@ -15,7 +15,7 @@ from hwnasbench import spaces
 from hwnasbench.spaces.nasbench201 import NasBench201
 from hwnasbench.tables.write import ColumnData
 from hwnasbench.vocabulary import METRICS, STATUSES
-from surrogates import closed_forms, features, folds, refusals, scorecard
+from surrogates import closed_forms, features, folds, scorecard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -190,11 +190,11 @@ def fit(column: Column, given: Problem) -> tuple[pa.Table, dict[str, Any], dict[
         everywhere, card["disconnected"] = True, answer
         predicted = np.where(given.connected, predicted, np.float64(np.float32(answer["predicted"])))
         std = np.where(given.connected, std, np.float64(np.float32(answer["rmse"])))
-    facts, refused = refusals.predict(status, given.connected, given.folds, given.features["cost"])
-    if refused is not None:
-        card["refused"] = refused
+    refused = int((status == STATUSES.index("compile_failed")).sum())
+    if refused:
+        card["compile_failed"] = refused
     alive = given.connected | everywhere
-    return shipped(column, given, predicted, std, np.where(alive, facts, _DISCONNECTED)), card, form
+    return shipped(column, given, predicted, std, np.where(alive, _OK, _DISCONNECTED).astype(np.int8)), card, form
 
 
 EXACT, TREE = "exact closed form", "gradient-boosted trees"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SPACES = ("fbnet", "nasbench201")
 #: Files in the data folder.
-SCORECARDS, CLOSED_FORMS, SKIPPED = "scorecards.json", "closed_forms.json", "scorecards_skipped.json"
+SCORECARDS, CLOSED_FORMS = "scorecards.json", "closed_forms.json"
 _problem: nasbench201.Problem | None = None
 
 
@@ -137,7 +137,7 @@ def write(trained: Iterable[Trained], skipped: dict[str, str], data: Path, partl
         Keep the shipped columns that were not trained this time.
     """
     files: dict[str, dict[str, pa.Table]] = {}
-    cards = shipping.read_json(data / SCORECARDS) if partly else {}
+    cards = shipping.read_json(data / SCORECARDS).get("columns", {}) if partly else {}
     forms = shipping.read_json(data / CLOSED_FORMS) if partly else {}
     for one in trained:
         name = one.column.name
@@ -154,6 +154,5 @@ def write(trained: Iterable[Trained], skipped: dict[str, str], data: Path, partl
                 stale.unlink()
     for file, pieces in sorted(files.items()):
         shipping.write_columns(data / "tables" / f"{file}.parquet", pieces, keep=partly)
-    shipping.write_json(data / SCORECARDS, cards)
+    shipping.write_json(data / SCORECARDS, {"columns": cards, "skipped": skipped})
     shipping.write_json(data / CLOSED_FORMS, forms)
-    shipping.write_json(data / SKIPPED, skipped)
