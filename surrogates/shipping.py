@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from hwnasbench.tables.schema import LOOKUPS, OBSERVATIONS, validate
 from hwnasbench.tables.write import ColumnData, atomically, concat, read_table
