@@ -40,7 +40,10 @@ whether it was fitted to measured or to estimated values.
   logarithm of the error, and the predictions are averaged over each class. Rows that a source
   copied from another cell are never learned from and never judged by. A disconnected cell has
   no cost (status `disconnected`). Its accuracy is the median of the disconnected cells' published
-  accuracies, which its scorecard gives apart under `disconnected`: it is not held out.
+  accuracies, which its scorecard gives apart under `disconnected`: it is not held out. Training
+  time is learned and predicted for all cells. Where a compiler refused cells (oneproxy's edgetpu;
+  `compile_failed` in the scorecard counts them), the trees learn from the others and predict every
+  connected cell: what it would take if it compiled.
 - **Exact closed forms** (NAS-Bench-201 on eyeriss and fpga). The published estimates are a sum
   over the operators of all six edges, dead ones included; the coefficients are in
   `hwnasbench/data/closed_forms.json`.
