@@ -152,7 +152,10 @@ def out_of_fold(column: Column, given: Problem) -> tuple[NDArray[np.float64], ND
         raw[given.folds == fold] = predict_fold(column, given, fold, target, rows)
     if column.metric == "accuracy":
         raw = (np.bincount(given.classes, raw) / np.bincount(given.classes))[given.classes]
-    return scale.backward(raw).astype(np.float32).astype(np.float64), rows, scale.name
+    predicted = scale.backward(raw)
+    if METRICS[column.metric].unit == "%":
+        predicted = predicted.clip(0, 100)
+    return predicted.astype(np.float32).astype(np.float64), rows, scale.name
 
 
 def fit(column: Column, given: Problem) -> tuple[pa.Table, dict[str, Any], dict[str, Any] | None]:

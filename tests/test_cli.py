@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,8 +15,9 @@ import hwnasbench
 COMMAND = Path(sys.executable).with_name("hwnasbench")
 
 
-def run(*arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([COMMAND, *arguments], capture_output=True, text=True, timeout=120)
+def run(*arguments: str, code: int = 0, columns: int = 80) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "COLUMNS": str(columns)}
+    done = subprocess.run([COMMAND, *arguments], capture_output=True, text=True, timeout=120, env=environment)
     assert done.returncode == code, done.stderr + done.stdout
     return done
 
@@ -37,7 +39,7 @@ def test_query_reads_strings_and_keys() -> None:
 
 
 def test_query_prints_a_table_for_people() -> None:
-    out = run("query", "6111", "-d", "pixel3", "--data", "shipped").stdout
+    out = run("query", "6111", "-d", "pixel3", "--data", "shipped", columns=120).stdout
     for word in ("accuracy", "latency", "ms", "predicted", "help", "release"):
         assert word in out
 
