@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 from hwnasbench import spaces
 from hwnasbench.devices import Device, by_name
 from hwnasbench.errors import InvalidRequest, UnknownName
-from hwnasbench.paths import PACKAGE_DATA, home
+from hwnasbench.paths import home_folder, shipped_store
 from hwnasbench.plan import Plan
 from hwnasbench.resolve import Resolved, resolve
 from hwnasbench.results import Result
@@ -60,20 +58,19 @@ def load(space: str, data: Data = "auto") -> Benchmark:
     known = spaces.get(space)
     stores = []
     if data != "built":
-        stores.append(_open(PACKAGE_DATA / "store"))
+        stores.append(_open(shipped_store()))
     if data != "shipped":
         from hwnasbench.tables.user import current_store
 
-        folder = current_store(home(), required=data == "built")
+        folder = current_store(home_folder(), required=data == "built")
         stores += [] if folder is None else [_open(folder)]
     return Benchmark(known, stores)
 
 
-def _open(folder: os.PathLike[str]) -> Store:
-    key = os.fspath(folder)
-    if key not in _STORES:
-        _STORES[key] = Store(key)
-    return _STORES[key]
+def _open(folder: str) -> Store:
+    if folder not in _STORES:
+        _STORES[folder] = Store(folder)
+    return _STORES[folder]
 
 
 class Benchmark:

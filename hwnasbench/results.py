@@ -144,7 +144,8 @@ class Result:
         parts = []
         for name in self._plan.metrics:
             value = self[name]
-            text = value.status if value.value is None else f"{value.value:.6g} {value.unit}"
+            unit = "" if value.unit == "1" else f" {value.unit}"
+            text = value.status if value.value is None else f"{value.value:.6g}{unit}"
             parts.append(f"{name}={text} ({value.kind})" if value.kind else f"{name}={text}")
         return f"<result {self._plan.bench.space.name} {self.arch}: {', '.join(parts)}>"
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import numpy as np
 import pytest
-from small_store import ARCHS, SOURCES, build, columns, write_tables
+from small_store import ARCHS, SOURCES, build, columns, lookups, write_tables
 
 import hwnasbench
 from hwnasbench import spaces
@@ -128,7 +128,9 @@ def test_a_users_store_is_switched_and_refused_when_stale(tmp_path: Path, monkey
         hwnasbench.load("nasbench201", data="built")
     first = columns()[0]
     write_table(first.to_table(), tmp_path / "tables" / "low" / "nasbench201.parquet")
+    write_table(lookups(), tmp_path / "lookups" / "model" / "fbnet.parquet")
     old = build_user_store(tmp_path, SOURCES)
+    assert hwnasbench.load("fbnet", data="built").query([0] * 22, device="pixel3").latency == 2.0 + sum(range(22))
     bench = hwnasbench.load("nasbench201", data="built")
     assert bench.query(7, device="pixel3").latency == pytest.approx(10.007)
     assert bench.release.startswith("built-")
@@ -235,6 +237,7 @@ def test_a_listed_space_keeps_its_rows(tmp_path: Path) -> None:
 def test_the_first_answer_imports_neither_numpy_nor_pandas_nor_pyarrow(built: Path) -> None:
     code = f"""
 import sys
+before = set(sys.modules)  # an editable install brings pathlib along
 from hwnasbench import spaces
 from hwnasbench.benchmark import Benchmark
 from hwnasbench.tables.store import Store
@@ -243,7 +246,7 @@ for name, arch in (("nasbench201", spaces.get("nasbench201").format([3] * 6)), (
     result = bench.query(arch, device="pixel3")
     result.latency, result["latency"], result.to_dict(), repr(result), bench.devices(), bench.metrics()
 bench.cite(result)
-heavy = {{"numpy", "pandas", "pyarrow", "xgboost", "torch", "dataclasses", "inspect"}} & set(sys.modules)
+heavy = {{"numpy", "pandas", "pyarrow", "xgboost", "torch", "dataclasses", "inspect", "pathlib"}} & (set(sys.modules) - before)
 print(sorted(heavy))
 """
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

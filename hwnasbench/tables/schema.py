@@ -52,7 +52,8 @@ OBSERVATIONS = pa.schema(
 )
 
 #: Additive models of a layer-wise space: value = link(intercept + sum over positions of the
-#: chosen operator's cost). Position -1 holds the intercept. Link is ``identity`` or ``exp``.
+#: chosen operator's cost). Position -1, choice -1 holds the intercept. Link is ``identity`` or
+#: ``exp``; for ``exp``, `std` is relative to the value.
 LOOKUPS = pa.schema(
     [
         *(field for field in OBSERVATIONS if field.name not in {"arch", "arch_index", "status", "n", "noise"}),

@@ -23,6 +23,7 @@ from hwnasbench.errors import CorruptFile, StorageError
 from hwnasbench.spaces.defaults import load_defaults
 from hwnasbench.tables.schema import COLUMN_KEYS, LOOKUPS, OBSERVATIONS
 from hwnasbench.tables.store import DATA_FILE, FORMAT, INDEX_FILE
+from hwnasbench.tables.user import POINTER_FILE, USER_TABLES
 from hwnasbench.tables.write import atomically, read_table
 from hwnasbench.vocabulary import KEYS, KINDS, STATUSES
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
 #: Every array starts at a multiple of this, a cache line.
 _ALIGN = 64
-CURRENT_FILE = "CURRENT"
 _OK = STATUSES.index("ok")
 _NOT_MEASURED = STATUSES.index("not_measured")
 
@@ -361,7 +361,7 @@ def build_user_store(home: Path, sources: Mapping[str, Mapping[str, Any]]) -> Pa
         raise StorageError(f"cannot write {base}: {error.strerror}; expected a writable folder") from error
     fresh = base / "incoming"
     try:
-        tables = [path for part in ("tables", "lookups") for path in (home / part).rglob("*.parquet")]
+        tables = [path for part in USER_TABLES for path in (home / part).rglob("*.parquet")]
         fingerprint = build_store(tables, fresh, None, sources, home)
         name = f"{fingerprint[:12]}-{hashlib.sha256((fresh / INDEX_FILE).read_bytes()).hexdigest()[:12]}"
         target = base / name
@@ -369,7 +369,7 @@ def build_user_store(home: Path, sources: Mapping[str, Mapping[str, Any]]) -> Pa
             fresh.replace(target)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    atomically(base / CURRENT_FILE, lambda path: path.write_text(name, "utf-8"))
+    atomically(base / POINTER_FILE, lambda path: path.write_text(name, "utf-8"))
     for other in base.iterdir():
         if other.is_dir() and other.name != name:
             # On systems that refuse to remove a mapped file the old store stays until the next build.

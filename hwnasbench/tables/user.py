@@ -6,19 +6,18 @@ import os
 
 from hwnasbench.errors import CorruptFile, NoColumn, StaleStore
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from pathlib import Path
+#: Names the store that was built last.
+POINTER_FILE = "CURRENT"
+#: Folders of the data folder that hold tables.
+USER_TABLES = ("tables", "lookups")
 
-_POINTER = "CURRENT"
 
-
-def current_store(home: Path, required: bool = False) -> Path | None:
+def current_store(home: str, required: bool = False) -> str | None:
     """Return the folder of the store that was built last under `home`, or None.
 
     Parameters
     ----------
-    home : Path
+    home : str
         The data folder.
     required : bool
         Raise where nothing was built.
@@ -32,31 +31,37 @@ def current_store(home: Path, required: bool = False) -> Path | None:
     StaleStore
         When a table was changed, added or removed after the store was built.
     """
-    pointer = home / "store" / _POINTER
+    pointer = os.path.join(home, "store", POINTER_FILE)
     try:
-        name = pointer.read_text("utf-8").strip()
+        with open(pointer, encoding="utf-8") as handle:
+            name = handle.read().strip()
     except (FileNotFoundError, NotADirectoryError):
         if required:
             raise NoColumn(f"nothing was built under {home}; run `hwnasbench fetch` and `hwnasbench build`") from None
         return None
-    folder = home / "store" / name
-    if not name or "/" in name or os.sep in name or not folder.is_dir():
+    except (OSError, UnicodeDecodeError) as error:
+        raise CorruptFile(f"{pointer} cannot be read ({error}); run `hwnasbench build` again") from error
+    folder = os.path.join(home, "store", name)
+    if not name or name != os.path.basename(name) or name in (".", "..") or not os.path.isdir(folder):
         raise CorruptFile(f"{pointer} names {name!r}, which is no store; run `hwnasbench build` again")
     _refuse_stale(folder, home)
     return folder
 
 
-def _refuse_stale(folder: Path, home: Path) -> None:
+def _refuse_stale(folder: str, home: str) -> None:
     import json
 
     try:
-        inputs = json.loads((folder / "index.json").read_text("utf-8"))["inputs"]
+        with open(os.path.join(folder, "index.json"), encoding="utf-8") as handle:
+            inputs = json.load(handle)["inputs"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CorruptFile(f"{folder} is damaged ({error}); run `hwnasbench build` again") from error
     found = {}
-    for path in (home / "tables").rglob("*.parquet"):
-        stat = path.stat()
-        found[path.relative_to(home).as_posix()] = [stat.st_size, stat.st_mtime_ns]
+    for part in USER_TABLES:
+        for base, _, files in os.walk(os.path.join(home, part)):
+            for path in (os.path.join(base, file) for file in files if file.endswith(".parquet")):
+                stat = os.stat(path)
+                found[os.path.relpath(path, home).replace(os.sep, "/")] = [stat.st_size, stat.st_mtime_ns]
     if found != inputs:
         changed = sorted({name for name in {*found, *inputs} if found.get(name) != inputs.get(name)})
         raise StaleStore(f"the store is older than {changed[0]}; run `hwnasbench build` again")
