@@ -246,7 +246,8 @@ for name, arch in (("nasbench201", spaces.get("nasbench201").format([3] * 6)), (
     result = bench.query(arch, device="pixel3")
     result.latency, result["latency"], result.to_dict(), repr(result), bench.devices(), bench.metrics()
 bench.cite(result)
-heavy = {{"numpy", "pandas", "pyarrow", "xgboost", "torch", "dataclasses", "inspect", "pathlib"}} & (set(sys.modules) - before)
+loaded = set(sys.modules) - before
+heavy = {{"numpy", "pandas", "pyarrow", "xgboost", "torch", "dataclasses", "inspect", "pathlib"}} & loaded
 print(sorted(heavy))
 """
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
