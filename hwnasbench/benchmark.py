@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import operator
+
 from hwnasbench import spaces
 from hwnasbench.devices import Device, by_name
-from hwnasbench.errors import InvalidRequest, UnknownName
+from hwnasbench.errors import InvalidRequest, NoColumn, UnknownName
 from hwnasbench.paths import home_folder, shipped_store
 from hwnasbench.plan import Plan
 from hwnasbench.resolve import Resolved, resolve
@@ -73,6 +75,30 @@ def _open(folder: str) -> Store:
     return _STORES[folder]
 
 
+def _reopen(space: str, folders: Sequence[str]) -> Benchmark:
+    return Benchmark(spaces.get(space), [_open(folder) for folder in folders])
+
+
+def _integer(name: str, value: Any) -> int | None:
+    """Return a key that is a count as a plain integer."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise InvalidRequest(f"{name}={value!r}: expected an integer")
+    return operator.index(value)
+
+
+def _words(name: str, value: Any) -> tuple[str, ...] | None:
+    """Return one word or several as a tuple."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return (value,)
+    if not hasattr(value, "__iter__") or not all(isinstance(word, str) for word in value):
+        raise InvalidRequest(f"{name}={value!r}: expected a name or a sequence of names")
+    return tuple(value)
+
+
 class Benchmark:
     """Everything known of one space.
 
@@ -97,6 +123,10 @@ class Benchmark:
             for column in store.columns:
                 if column.space == space.name:
                     self._columns.setdefault(column.metric, []).append(column)
+        if not self._columns:
+            raise NoColumn(
+                f"the data holds no column of {space.name!r}; `hwnasbench sources` lists what to fetch and build"
+            )
         self._catalog = by_name(catalog.values())
         self.defaults: dict[str, Any] = stores[-1].defaults[space.name]
         self._plans: dict[Any, Plan] = {}
@@ -175,11 +205,13 @@ class Benchmark:
         NoColumn, AmbiguousQuery
             When no column, or no single one, answers.
         """
+        if batch is not None or threads is not None or epochs is not None:
+            batch, threads, epochs = _integer("batch", batch), _integer("threads", threads), _integer("epochs", epochs)
         key = (device, metrics, dataset, precision, batch, engine, threads, split, recipe, epochs, input, source, kinds, fill)  # fmt: skip  # noqa: E501
         try:
             plan = self._plans[key]
         except (KeyError, TypeError):
-            plan = self._cached(key)
+            plan = self.plan_of(key)
         if type(arch) is int and 0 <= arch < self._size:
             return Result(plan, arch)
         if type(arch) is str and arch in self._located:
@@ -205,31 +237,40 @@ class Benchmark:
         for name in request:
             if name not in _ARGUMENTS:
                 raise InvalidRequest(str(UnknownName("argument", name, _ARGUMENTS)))
-        return self._cached((device, *map(request.get, _ARGUMENTS)))
+        for name in _INTEGERS:
+            if name in request:
+                request[name] = _integer(name, request[name])
+        return self.plan_of((device, *map(request.get, _ARGUMENTS)))
 
-    def _cached(self, key: tuple[Any, ...]) -> Plan:
+    def plan_of(self, key: tuple[Any, ...]) -> Plan:
+        """Return the resolved request for the values of (device, *arguments of `query`), remembered."""
         try:
             plan = self._plans.get(key)
         except TypeError:
             key = tuple(tuple(part) if isinstance(part, (list, set)) else part for part in key)
-            plan = self._plans.get(key)
+            plan = None
         if plan is None:
-            plan = self._plans[key] = self._plan(*key)
+            plan = self._plan(*key)
+            plan.key = key
+            self._plans[key] = plan
         return plan
 
     def _plan(self, device: str | Device | None, metrics: Any, *rest: Any) -> Plan:
         *keys, source, kinds, fill = rest
         names = ("dataset", "precision", "batch", "engine", "threads", "split", "recipe", "epochs", "input")
         named = {name: value for name, value in zip(names, keys, strict=True) if value is not None}
+        for name, value in {"device": device, "source": source, "fill": fill, **named}.items():
+            if not isinstance(value, (str, int, Device, type(None))):
+                raise InvalidRequest(f"{name}={value!r}: expected a name, got {type(value).__name__}")
         found = self._find_device(device)
         self._check_named(named)
         if source is not None and source not in self.sources:
             raise UnknownName("source", source, self.sources)
-        wanted = None if metrics is None else ((metrics,) if isinstance(metrics, str) else tuple(metrics))
+        wanted = _words("metrics", metrics)
         for metric in wanted or ():
             if metric not in METRICS:
                 raise UnknownName("metric", metric, METRICS)
-        chosen = None if kinds is None else ((kinds,) if isinstance(kinds, str) else tuple(kinds))
+        chosen = _words("kinds", kinds)
         for kind in chosen or ():
             if kind not in KINDS:
                 raise UnknownName("kind", kind, KINDS)
@@ -248,13 +289,16 @@ class Benchmark:
     def _check_named(self, named: dict[str, Any]) -> None:
         for key, value in named.items():
             if key in _INTEGERS:
-                if isinstance(value, bool) or not isinstance(value, int):
-                    raise InvalidRequest(f"{key}={value!r}: expected an integer")
                 continue
             known = {str(c.keys[key]) for c in self.all_columns() if c.keys[key] is not None}
             known |= set(_VOCABULARY.get(key, ()))
             if value not in known:
                 raise UnknownName("data set" if key == "dataset" else key, value, known)
+
+    def other_kinds(self, metric: str, column: Column) -> tuple[str, ...]:
+        """Return the kinds that other columns on the same device have for a metric."""
+        others = {c.kind for c in self._columns[metric] if c.keys["device"] == column.keys["device"]}
+        return tuple(kind for kind in KINDS if kind in others - set(column.kinds))
 
     def resolve(
         self,
@@ -275,13 +319,14 @@ class Benchmark:
     # -- many architectures (NumPy, pandas) ---------------------------------------------------
 
     def query_many(
-        self, archs: Any, device: str | Device | None = None, *, metrics: Sequence[str], **request: Any
+        self, archs: Any, device: str | Device | None = None, *, metrics: Sequence[str] | None = None, **request: Any
     ) -> pd.DataFrame:
         """Return one row an architecture: each metric, and its status.
 
         Parameters
         ----------
         archs : integer array of indices, (n, positions) array of decisions, or iterable
+            A flat sequence of integers is many indices, never one decision vector.
         device, metrics, **request
             As for `query`. With ``fill="predicted"``, or where a column mixes kinds, the kind is
             given row by row as ``<metric>_kind``.
@@ -335,6 +380,9 @@ class Benchmark:
         from hwnasbench.citing import cite
 
         return cite(self, result)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _reopen, (self.space.name, tuple(store.folder for store in self.stores))
 
     def __repr__(self) -> str:
         return f"<benchmark {self.space.name}: {len(self.all_columns())} columns, release {self.release}>"

@@ -32,6 +32,9 @@ class Plan:
     ) -> None:
         self.bench = bench
         self.kinds = kinds
+        self.key: tuple[Any, ...] = ()
+        if fill and kinds is not None and "predicted" not in kinds:
+            raise InvalidRequest(f"fill='predicted' contradicts kinds={kinds!r}; name 'predicted' too, or drop one")
         self.resolved: dict[str, Resolved] = {}
         self.gaps: dict[str, str] = {}
         self._asked = metrics is not None
@@ -54,12 +57,25 @@ class Plan:
     ) -> Resolved:
         found = self.bench.resolve(metric, device, named, self.kinds, source)
         if fill and found.column.kind != "predicted":
-            keys = {**named, **{k: v for k, v in found.keys.items() if v is not None and k != "device"}}
-            try:
-                found.fill = self.bench.resolve(metric, device, keys, ("predicted",), None).column
-            except (NoColumn, AmbiguousQuery):
-                found.fill = None
+            found.fill = self._filling(metric, device, named, found, source)
         return found
+
+    def _filling(
+        self, metric: str, device: Device | None, named: dict[str, Any], found: Resolved, source: str | None
+    ) -> Column | None:
+        """Find the predictions of the same source; of another one only where the request names none."""
+        keys = {**named, **{k: v for k, v in found.keys.items() if v is not None and k != "device"}}
+        for candidate in (found.column.source,) if source else (found.column.source, None):
+            try:
+                return self.bench.resolve(metric, device, keys, ("predicted",), candidate).column
+            except (NoColumn, AmbiguousQuery):
+                continue
+        return None
+
+    def sources(self) -> list[str]:
+        """Return the sources of every column that answers or fills."""
+        columns = [c for found in self.resolved.values() for c in (found.column, found.fill) if c is not None]
+        return sorted({column.source for column in columns})
 
     def _masked(self, column: Column) -> bool:
         """Whether the column mixes kinds of which the request wants only some."""
@@ -126,6 +142,7 @@ class Plan:
             raise NoValue(f"no {metric} for {arch}: {reason}")
         value = self.value(metric, where)
         hint = ""
-        if value.status == "not_measured" and self.resolved[metric].fill is None:
-            hint = '; fill="predicted" or kinds=("predicted",) answers with a prediction'
+        if value.status == "not_measured" and self.bench.other_kinds(metric, self.resolved[metric].column):
+            others = self.bench.other_kinds(metric, self.resolved[metric].column)
+            hint = f"; kinds={others!r}" + (' or fill="predicted"' if "predicted" in others else "") + " answers"
         raise NoValue(f"{metric} of {arch} is {value.status} ({value.source}){hint}")

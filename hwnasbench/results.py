@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, NamedTuple
 
+    from hwnasbench.benchmark import Benchmark
     from hwnasbench.plan import Plan
     from hwnasbench.spaces import Architecture
 
@@ -79,6 +80,9 @@ class Result:
     def __init__(self, plan: Plan, where: Any) -> None:
         self._plan = plan
         self._where = where
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _ask_again, (self._plan.bench, self._plan.key, self._where)
 
     @property
     def arch(self) -> Architecture:
@@ -148,6 +152,10 @@ class Result:
             text = value.status if value.value is None else f"{value.value:.6g}{unit}"
             parts.append(f"{name}={text} ({value.kind})" if value.kind else f"{name}={text}")
         return f"<result {self._plan.bench.space.name} {self.arch}: {', '.join(parts)}>"
+
+
+def _ask_again(bench: Benchmark, key: tuple[Any, ...], where: Any) -> Result:
+    return Result(bench.plan_of(key), where)
 
 
 def _reader(metric: str) -> property:

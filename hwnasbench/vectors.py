@@ -47,8 +47,19 @@ class Batch:
 
 def locate(bench: Benchmark, archs: Any) -> NDArray[Any]:
     """Return indices (enumerable spaces) or decision vectors of many architectures."""
-    if isinstance(archs, (str, bytes)) or not hasattr(archs, "__len__"):
-        raise InvalidRequest(f"expected many architectures, got {type(archs).__name__}; use query() for one")
+    if hasattr(archs, "to_numpy"):
+        archs = archs.to_numpy()
+    if (
+        isinstance(archs, (str, bytes, dict))
+        or not hasattr(archs, "__iter__")
+        or getattr(archs, "ndim", 1) not in (1, 2)
+    ):
+        raise InvalidRequest(
+            f"expected many architectures (integer array, (n, {len(bench.space.choices)}) array or iterable), "
+            f"got {type(archs).__name__}; use query() for one"
+        )
+    if not hasattr(archs, "__len__"):
+        archs = list(archs)
     return bench.space.indices(archs) if bench.space.enumerable else bench.space.vectors(archs)
 
 
@@ -111,7 +122,7 @@ def _filled(batch: Batch, column: Column, other: Batch, filling: Column) -> Batc
 
 
 def query_many(
-    bench: Benchmark, archs: Any, device: str | Device | None, metrics: Sequence[str], request: dict[str, Any]
+    bench: Benchmark, archs: Any, device: str | Device | None, metrics: Sequence[str] | None, request: dict[str, Any]
 ) -> pd.DataFrame:
     """See `Benchmark.query_many`."""
     import pandas as pd
@@ -134,7 +145,7 @@ def query_many(
         "request": {"space": bench.space.name, **plan.request},
         "release": bench.release,
         "fingerprint": bench.fingerprint,
-        "sources": sorted({plan.resolved[m].column.source for m in plan.metrics}),
+        "sources": plan.sources(),
     }
     return frame
 
@@ -165,6 +176,8 @@ def column(bench: Benchmark, metric: str, device: str | Device | None, request: 
     """See `Benchmark.column`."""
     if not bench.space.enumerable:
         len(bench.space)
+    if "metrics" in request:
+        raise InvalidRequest("column() reads one metric; use query_many() for several")
     plan = bench.plan(device, metrics=(metric,), **request)
     values = answer(plan, metric, None).values
     if values.flags.writeable:
@@ -178,7 +191,7 @@ def pareto(
     """See `Benchmark.pareto`."""
     import pandas as pd
 
-    if isinstance(metrics, str) or len(metrics) < 2:
+    if isinstance(metrics, str) or not hasattr(metrics, "__len__") or len(metrics) < 2:
         raise InvalidRequest(f"pareto needs two metrics or more, got {metrics!r}")
     plan = bench.plan(device, metrics=metrics, **request)
     if archs is None:
@@ -201,7 +214,7 @@ def pareto(
     for position, metric in enumerate(plan.metrics):
         frame[metric] = values[front, position]
     frame.attrs = {"request": plan.request, "release": bench.release, "fingerprint": bench.fingerprint}
-    frame.attrs["sources"] = sorted({plan.resolved[m].column.source for m in plan.metrics})
+    frame.attrs["sources"] = plan.sources()
     return frame
 
 
