@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 #: Raised when an importer's result changes, so that what an older one built is built again.
-BUILDER_VERSION = 2
+BUILDER_VERSION = 3
 _LOCK = "build.lock"
 _RECORD = "built.json"
 
@@ -83,7 +83,7 @@ def build(
     folders = []
     for source in chosen:
         try:
-            folder = locate(source, home, sources)
+            folder = locate(source, home, sources, download=bool(ids) or sources is not None)
         except DownloadFailed as error:
             if ids:
                 raise
@@ -113,16 +113,17 @@ def source_records() -> dict[str, dict[str, Any]]:
     return {name: catalog.get(name).model_dump(include=kept) for name in catalog.names()}
 
 
-def locate(source: catalog.Source, home: Path, sources: Path | None) -> catalog.Folder:
+def locate(source: catalog.Source, home: Path, sources: Path | None, download: bool = True) -> catalog.Folder:
     """Return where the files of `source` are: under `sources`, else where `fetch` puts them.
 
-    A package that is in neither place is downloaded with pip's own client.
+    A package that is in neither place is downloaded with pip's own client where `download` says so:
+    a folder of published files cannot hold it, but a build of what was fetched stays offline.
     """
     fetched = home / "sources" / source.id
     folder = catalog.Folder(source, (sources / source.id) if sources else fetched)
     if folder.missing and source.package is not None:
         folder = catalog.Folder(source, fetched)
-        if folder.missing:
+        if folder.missing and download:
             from data_builders.fetch import fetch_package
 
             fetch_package(source, fetched)
@@ -204,13 +205,20 @@ def build_one(folder: catalog.Folder, target: Path, digests: dict[str, str]) -> 
         path = target / f"{space}.parquet"
         write_table(table, path)
         written[space] = {"columns": columns, "rows": table.num_rows, "sha256": file_digest(path)}
+    looked_up: dict[str, str] = {}
     for space, table in lookups.items():
-        # Beside the tables, not among them: they have another schema, and one SQL query reads all tables.
-        write_table(table, target.parents[1] / "lookups" / folder.source.id / f"{space}.parquet")
-    record = {"source": folder.source.id, "inputs": digests, **_versions(), "tables": written}
+        path = _lookup_path(target, space)
+        write_table(table, path)
+        looked_up[space] = file_digest(path)
+    record = {"source": folder.source.id, "inputs": digests, **_versions(), "tables": written, "lookups": looked_up}
     text = json.dumps(record, indent=1, sort_keys=True) + "\n"
     atomically(target / _RECORD, lambda temporary: temporary.write_text(text, "utf-8"))
     return record
+
+
+def _lookup_path(target: Path, space: str) -> Path:
+    """Beside the tables, not among them: they have another schema, and one SQL query reads all tables."""
+    return target.parents[1] / "lookups" / target.name / f"{space}.parquet"
 
 
 def _versions() -> dict[str, int]:
@@ -226,6 +234,7 @@ def _is_built(target: Path, digests: dict[str, str]) -> bool:
             and all(
                 file_digest(target / f"{space}.parquet") == table["sha256"] for space, table in record["tables"].items()
             )
+            and all(file_digest(_lookup_path(target, space)) == digest for space, digest in record["lookups"].items())
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return False

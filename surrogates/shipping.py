@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from hwnasbench.tables.schema import LOOKUPS, OBSERVATIONS, validate
-from hwnasbench.tables.write import ColumnData, atomically, concat, read_table
+from hwnasbench.tables.schema import LOOKUPS, OBSERVATIONS
+from hwnasbench.tables.write import ColumnData, atomically, concat, read_table, write_table
 from surrogates import RELEASE, columns, scorecard
 
 if TYPE_CHECKING:
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from hwnasbench.spaces import Space
 
-#: Room for the strings of all architectures of an enumerable space.
-_DICTIONARY = 1 << 24
 #: The source of what the library counts itself.
 COUNTS_SOURCE = "hwnasbench-counts"
 COUNTS_RECORD = {
@@ -59,34 +57,8 @@ def write_columns(path: Path, new: dict[str, pa.Table], keep: bool) -> list[str]
     if keep and path.exists():
         for piece in columns.split(read_table(path)):
             pieces.setdefault(columns.table_name(piece), piece)
-    write_compact(_fresh(concat(pieces[name] for name in sorted(pieces))), path)
+    write_table(_fresh(concat(pieces[name] for name in sorted(pieces))), path)
     return sorted(pieces)
-
-
-def write_compact(table: pa.Table, path: Path) -> None:
-    """Write a table as one row group, so that what its columns share (the architectures) is stored once.
-
-    The bytes depend on the table alone.
-    """
-    import pyarrow.parquet as pq
-
-    if table.schema.metadata == OBSERVATIONS.metadata:
-        validate(table, str(path))
-    encodings = {"arch_index": "DELTA_BINARY_PACKED", "value": "BYTE_STREAM_SPLIT"}
-    encodings = {name: encoding for name, encoding in encodings.items() if name in table.column_names}
-    atomically(
-        path,
-        lambda temporary: pq.write_table(
-            table,
-            temporary,
-            compression="zstd",
-            compression_level=9,
-            row_group_size=table.num_rows,
-            use_dictionary=[name for name in table.column_names if name not in encodings],
-            dictionary_pagesize_limit=_DICTIONARY,
-            column_encoding=encodings,
-        ),
-    )
 
 
 def _fresh(table: pa.Table) -> pa.Table:

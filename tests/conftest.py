@@ -23,5 +23,4 @@ def sources() -> Path:
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep every test out of the user's data folder."""
-    if "HWNASBENCH_HOME" not in os.environ:
-        monkeypatch.setenv("HWNASBENCH_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HWNASBENCH_HOME", str(tmp_path / "home"))

@@ -20,7 +20,15 @@ CONNECTED = np.array([SPACE.is_connected(index) for index in range(len(SPACE))])
 DISCONNECTED = int(np.flatnonzero(~CONNECTED)[0])
 SOURCES = {
     name: {"title": name, "citation": f"@misc{{{name}, title = {{{name}}}}}", "priority": priority, "licence": "MIT"}
-    for name, priority in (("low", 1), ("high", 9), ("accuracies", 5), ("partial", 5), ("mixed", 5), ("model", 5))
+    for name, priority in (
+        ("low", 1),
+        ("hwnasbench-counts", 0),
+        ("high", 9),
+        ("accuracies", 5),
+        ("partial", 5),
+        ("mixed", 5),
+        ("model", 5),
+    )
 }
 
 
@@ -67,6 +75,9 @@ def columns() -> list[ColumnData]:
                "precision": "fp32", "engine": "tensorrt"}),
         # pixel2: every second row is a copy.
         column(100, source="mixed", kinds=mixed, flags=copied, **{**device, "device": "pixel2", "precision": "fp32"}),
+        # A published count and our own.
+        column(9, source="partial", metric="params", kind="estimated", dataset="cifar10"),
+        column(10, source="hwnasbench-counts", metric="params", kind="simulated", dataset="cifar10"),
         column(1, source="accuracies", metric="accuracy", **top),
         column(2, source="accuracies", metric="accuracy", **{**top, "split": "valid"}),
         column(3, source="accuracies", metric="accuracy", **{**top, "epochs": 12}),
@@ -74,6 +85,12 @@ def columns() -> list[ColumnData]:
         column(5, source="accuracies", metric="accuracy", **{**top, "precision": "int8", "recipe": "qat"}),
         column(6, source="accuracies", metric="accuracy", **{**top, "dataset": "cifar100"}),
     ]  # fmt: skip
+
+
+def predictions() -> ColumnData:
+    """Predictions of the source that measured jetson_tx2 in part; they come in a store of their own."""
+    keys = {"dataset": "cifar10", "batch": 1, "device": "jetson_tx2", "precision": "fp32", "engine": "tensorrt"}
+    return column(85, source="partial", kind="predicted", of="measured", **keys)
 
 
 def lookups() -> pa.Table:

@@ -15,7 +15,7 @@ import pytest
 
 from data_builders import catalog
 from data_builders.build import build, file_digest
-from hwnasbench.errors import CorruptFile, DownloadFailed, StorageError
+from hwnasbench.errors import CorruptFile, DownloadFailed, SourceMissing, StorageError
 from hwnasbench.tables import write
 from hwnasbench.tables.user import current_store
 
@@ -130,3 +130,13 @@ def test_a_build_killed_while_it_writes_a_table(built, sources, tmp_path):
     assert (set(report.kept), set(report.built)) == ({"oneproxy"}, {"mini_nasbench201"})
     assert hashes(tmp_path) == hashes(built)
     assert leftovers(tmp_path) == []
+
+
+def test_a_build_of_what_was_fetched_stays_offline(tmp_path, monkeypatch):
+    def never(*_):
+        raise AssertionError("a build without --from and without names must not download")
+
+    monkeypatch.setattr("data_builders.fetch.fetch_package", never)
+    with pytest.raises(SourceMissing, match="hwnasbench fetch"):
+        build(home=tmp_path)
+    assert not (tmp_path / "tables").exists()

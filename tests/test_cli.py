@@ -44,6 +44,18 @@ def test_query_prints_a_table_for_people() -> None:
         assert word in out
 
 
+def test_query_reads_foreign_notations() -> None:
+    space = hwnasbench.load("nasbench201", data="shipped").space
+    naslib = space.format(6111, notation="naslib")
+    out = run("query", naslib, "--notation", "naslib", "--data", "shipped", "--json").stdout
+    assert json.loads(out)["request"]["arch"] == space.format(6111)
+
+
+def test_narrow_tables_keep_their_numbers() -> None:
+    out = run("query", "6111", "-d", "pixel3", "--data", "shipped", columns=60).stdout
+    assert "27.0781" in out.replace("\n", "")
+
+
 def test_query_of_fbnet() -> None:
     arch = "_".join(["3"] * 22)
     out = json.loads(run("query", arch, "--space", "fbnet", "-d", "pixel3", "--data", "shipped", "--json").stdout)
@@ -55,6 +67,8 @@ def test_query_of_fbnet() -> None:
     [
         (("query", "0", "-d", "pixl3"), "'pixel3'"),
         (("query", "99999"), "0 to 15624"),
+        (("query", "--", "-5"), "0 to 15624"),
+        (("query", "--", "--5"), "unknown operator"),
         (("query", "|nor_conv_3x3~0|"), "expected the form"),
         (("query", "0", "--space", "nasbench21"), "'nasbench201'"),
         (("query", "0", "-d", "pixel3", "-m", "latancy"), "'latency'"),
@@ -64,7 +78,7 @@ def test_query_of_fbnet() -> None:
     ],
 )
 def test_errors_are_one_line_and_exit_1(arguments: tuple[str, ...], says: str) -> None:
-    done = run(*arguments, *(("--data", "shipped")), code=1)
+    done = run(arguments[0], "--data", "shipped", *arguments[1:], code=1)
     assert says in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert "Traceback" not in done.stderr

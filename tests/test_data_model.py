@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from small_store import CONNECTED, DISCONNECTED, build
+from small_store import CONNECTED, DISCONNECTED, SOURCES, build, predictions
 
 from hwnasbench import spaces
 from hwnasbench.benchmark import Benchmark
@@ -22,6 +23,8 @@ from hwnasbench.errors import (
     UnknownName,
 )
 from hwnasbench.tables.store import Store
+from hwnasbench.tables.store_builder import build_store
+from hwnasbench.tables.write import write_table
 
 I = 7  # an index that is connected, odd, and outside the partial column  # noqa: E741
 assert CONNECTED[I]
@@ -136,13 +139,96 @@ def test_a_partial_column_is_not_filled_unasked(bench: Benchmark) -> None:
     assert bench.query(1, device="jetson_tx2").latency == pytest.approx(80.001)
     result = bench.query(I, device="jetson_tx2")
     assert result["latency"].status == "not_measured"
-    with pytest.raises(NoValue, match='fill="predicted"'):
+    with pytest.raises(NoValue, match=r"kinds=\('predicted',\) or fill=\"predicted\" answers"):
         _ = result.latency
     frame = bench.query_many([1, I], device="jetson_tx2", metrics=("latency",), fill="predicted")
     assert list(frame["latency_kind"]) == ["measured", "predicted"]
     assert frame["latency"].tolist() == pytest.approx([80.001, 90 + I / 1000])
     filled = bench.column("latency", device="jetson_tx2", fill="predicted")
     assert np.isfinite(filled).sum() == CONNECTED.sum()
+
+
+def test_gaps_are_filled_from_the_same_source_first(store: Path, tmp_path: Path) -> None:
+    write_table(predictions().to_table(), tmp_path / "t.parquet")
+    build_store([tmp_path / "t.parquet"], tmp_path / "store", "test", SOURCES, tmp_path)
+    bench = Benchmark(spaces.get("nasbench201"), [Store(tmp_path / "store"), Store(store)])
+    for request in ({}, {"source": "partial"}):
+        assert bench.query(I, device="jetson_tx2", fill="predicted", **request).latency == 85 + I / 1000
+        assert bench.query(1, device="jetson_tx2", fill="predicted", **request).latency == 80.001
+    alone = Benchmark(spaces.get("nasbench201"), [Store(store)])
+    strict = alone.query(I, device="jetson_tx2", fill="predicted", source="partial")
+    assert strict["latency"].status == "not_measured", "another source never fills for one that was named"
+    frame = alone.query_many([1, I], device="jetson_tx2", metrics=("latency",), fill="predicted")
+    assert frame.attrs["sources"] == ["model", "partial"]
+    assert "@misc{model," in alone.cite(frame)
+    assert "@misc{partial," in alone.cite(frame)
+
+
+def test_counts_of_our_own_answer_before_published_ones(bench: Benchmark) -> None:
+    value = bench.query(I)["params"]
+    assert (value.source, value.kind) == ("hwnasbench-counts", "simulated")
+    assert bench.query(I, source="partial")["params"].kind == "estimated"
+    assert bench.query(I, kinds="estimated")["params"].source == "partial"
+
+
+def test_a_filling_outside_the_kinds_is_refused(bench: Benchmark) -> None:
+    with pytest.raises(InvalidRequest, match="contradicts"):
+        bench.query(I, device="jetson_tx2", kinds=("measured",), fill="predicted")
+    both = bench.query(I, device="jetson_tx2", kinds=("measured", "predicted"), fill="predicted")
+    assert both["latency"].kind == "predicted"
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"metrics": 5},
+        {"metrics": [5]},
+        {"kinds": 5},
+        {"device": {}},
+        {"device": 5.0},
+        {"dataset": ["cifar10"]},
+        {"fill": np.array([1, 2])},
+        {"batch": 1.0},
+        {"batch": True},
+        {"source": {}},
+    ],
+    ids=str,
+)
+def test_odd_arguments_are_refused_in_our_own_words(bench: Benchmark, odd: dict[str, Any]) -> None:
+    bench.query(I, device="pixel3", batch=1)  # what is remembered must not let an equal value of another type pass
+    request = {"device": "pixel3", **odd}
+    with pytest.raises((InvalidRequest, UnknownName)):
+        bench.query(I, **request)
+    with pytest.raises((InvalidRequest, UnknownName)):
+        bench.query_many([I], **{"metrics": ("latency",), **request})
+
+
+def test_integers_of_numpy_are_integers(bench: Benchmark) -> None:
+    assert bench.query(np.int64(I), device="pixel3", batch=np.int64(32)).latency == 15 + I / 1000
+
+
+def test_odd_batches(bench: Benchmark) -> None:
+    for odd in (np.array(5), np.zeros((2, 2, 2), int), {"a": 1}, 5, None):
+        with pytest.raises(InvalidRequest):
+            bench.query_many(odd, device="pixel3", metrics=("latency",))
+    with pytest.raises(InvalidRequest):
+        bench.pareto(5, device="pixel3")  # type: ignore[arg-type]
+    with pytest.raises(InvalidRequest):
+        bench.column("latency", device="pixel3", metrics=("accuracy",))
+    import pandas as pd
+
+    for even in (pd.Series([3, 900]), (i for i in (3, 900)), [3, 900], np.array([3, 900], np.uint16)):
+        assert bench.query_many(even, device="pixel3", metrics="latency")["latency"].tolist() == [20.003, 20.9]
+    empty = bench.query_many(np.array([], int), device="pixel3", metrics=("latency",))
+    assert list(empty.columns) == ["latency", "latency_status"]
+    assert len(bench.query_many([I], device="pixel3").columns) > 4, "all metrics by default"
+
+
+def test_results_and_benchmarks_pickle(bench: Benchmark) -> None:
+    result = bench.query(I, device="pixel3", metrics=["latency"], batch=32)
+    again = pickle.loads(pickle.dumps(result))
+    assert again.to_dict() == result.to_dict()
+    assert pickle.loads(pickle.dumps(bench)).fingerprint == bench.fingerprint
 
 
 def test_a_mixed_column_gives_the_kind_row_by_row(bench: Benchmark) -> None:

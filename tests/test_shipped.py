@@ -112,7 +112,7 @@ def test_accuracies_at_every_epoch_split_and_precision() -> None:
     bench = hwnasbench.load("nasbench201", data="shipped")
     for dataset in ("cifar10", "cifar100", "ImageNet16-120"):
         for split, epochs in (("test", 200), ("test", 12), ("valid", 12)):
-            assert bench.query(6111, dataset=dataset, split=split, epochs=epochs).accuracy > 10
+            assert bench.query(6111, dataset=dataset, split=split, epochs=epochs).accuracy > 30
     assert bench.query(6111, split="valid").accuracy > 80
     for request in (
         {"precision": "int8"},
@@ -122,7 +122,7 @@ def test_accuracies_at_every_epoch_split_and_precision() -> None:
         {"precision": "analog", "recipe": "noisy"},
         {"recipe": "analognas"},
     ):
-        assert bench.query(6111, metrics="accuracy", **request).accuracy > 10
+        assert bench.query(6111, metrics="accuracy", **request).accuracy > 60
 
 
 def test_every_cited_source_has_bibtex_and_licence() -> None:

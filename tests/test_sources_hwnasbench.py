@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import hwnasbench
 from data_builders import catalog
 from data_builders.build import build
 from data_builders.sources import hwnasbench as hwnb
@@ -61,7 +62,7 @@ def test_hwnasbench_block_tables(tmp_path):
     # The first block of stage 3 halves 32 px; the network ends at 4 px with the header.
     assert one["value"][5, 8] == len("Skip_H32_W32_Cin24_Cout32_stride2")
     assert one["value"][0, 1] == len("ConvBlock_H32_W32_Cin16_Cout16_exp1_kernel3_stride1_group2")
-    assert one["value"][-1, 0] == sum(
+    assert one["value"][-1, -1] == sum(
         len(name)
         for name in (
             "ConvNorm_H32_W32_Cin3_Cout16_kernel3_stride1_group1",
@@ -86,3 +87,22 @@ def test_a_file_of_another_layout_is_refused(tmp_path):
     (folder / "HW-NAS-Bench-v1_0.pickle").write_bytes(pickle.dumps({"nasbench201": {"cifar10": {}}}))
     with pytest.raises(CorruptFile, match="layout"):
         build(["hwnasbench"], home=tmp_path / "home", sources=tmp_path / "files")
+
+
+def test_lost_or_damaged_block_tables_are_built_again(tmp_path, monkeypatch):
+    write_hwnasbench(tmp_path / "files/hwnasbench")
+    home = tmp_path / "home"
+    monkeypatch.setenv("HWNASBENCH_HOME", str(home))
+    build(["hwnasbench"], home=home, sources=tmp_path / "files")
+    path = home / "lookups/hwnasbench/fbnet.parquet"
+    content = path.read_bytes()
+    latency = hwnasbench.load("fbnet", data="built").query([3] * 22, device="pixel3").latency
+    assert latency > 0
+    for damage in (None, content[:100]):
+        path.unlink()
+        if damage is not None:
+            path.write_bytes(damage)
+        report = build(["hwnasbench"], home=home, sources=tmp_path / "files")
+        assert list(report.built) == ["hwnasbench"]
+        assert path.read_bytes() == content
+        assert hwnasbench.load("fbnet", data="built").query([3] * 22, device="pixel3").latency == latency

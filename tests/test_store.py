@@ -95,6 +95,24 @@ def test_a_damaged_index_is_refused(store: Path, content: bytes) -> None:
         Store(store)
 
 
+def test_a_changed_byte_is_found(store: Path) -> None:
+    Store(store).verify()
+    data = bytearray((store / DATA_FILE).read_bytes())
+    data[1234] ^= 1
+    (store / DATA_FILE).write_bytes(data)
+    with pytest.raises(CorruptFile, match="SHA-256"):
+        Store(store).verify()
+
+
+@pytest.mark.parametrize("part", ["release", "arrays", "columns", "devices", "sha256", "order"])
+def test_an_index_without_a_part_is_refused(store: Path, part: str) -> None:
+    index = json.loads((store / INDEX_FILE).read_text())
+    del index[part]
+    (store / INDEX_FILE).write_text(json.dumps(index))
+    with pytest.raises(CorruptFile, match=part):
+        Store(store)
+
+
 def test_a_missing_store_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorruptFile, match="no column store"):
         Store(tmp_path)
@@ -147,6 +165,14 @@ def test_a_users_store_is_switched_and_refused_when_stale(tmp_path: Path, monkey
     assert not old.exists()
     assert hwnasbench.load("nasbench201", data="built").query(7, device="pixel3").latency == pytest.approx(11.007)
     assert bench.query(8, device="pixel3").latency == pytest.approx(10.008), "a mapped store outlives the switch"
+
+    data = new / DATA_FILE
+    content = data.read_bytes()
+    for damage in (content[:100], content[:5000] + bytes([content[5000] ^ 1]) + content[5001:]):
+        data.unlink()
+        data.write_bytes(damage)
+        assert build_user_store(tmp_path, SOURCES) == new
+        assert data.read_bytes() == content, "a build mends a damaged store"
 
     (tmp_path / "store" / "CURRENT").write_text("../elsewhere")
     with pytest.raises(CorruptFile, match="no store"):

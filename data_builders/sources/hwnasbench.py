@@ -120,7 +120,7 @@ def lookups(files: Folder) -> dict[str, pa.Table]:
                 "flags": ";".join(flags) or None,
                 "link": "identity",
             }
-            tables.append(_lookup_table(record, [(-1, 0, fixed), *rows]))
+            tables.append(_lookup_table(record, [(-1, -1, fixed), *rows]))
     return {"fbnet": pa.concat_tables(tables).unify_dictionaries().combine_chunks()}
 
 

@@ -290,7 +290,9 @@ class Space:
 
         if not archs.size:
             return
-        if min(self.choices) == max(self.choices) and archs.min() >= 0 and archs.max() < self.choices[0]:
+        # As unsigned numbers negative ones are large, so that one pass finds both faults.
+        unsigned = archs.view(archs.dtype.str.replace("i", "u")) if archs.dtype.kind == "i" else archs
+        if min(self.choices) == max(self.choices) and unsigned.max() < self.choices[0]:
             return
         bad = np.argwhere((archs < 0) | (archs >= np.array(self.choices)))
         if len(bad):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hwnasbench.errors import CorruptFile, UnknownName
-from hwnasbench.vocabulary import KEYS
+from hwnasbench.vocabulary import KEYS, METRICS
 
 
 def load_defaults(folder: Path | None = None) -> dict[str, dict[str, Any]]:
@@ -16,7 +16,8 @@ def load_defaults(folder: Path | None = None) -> dict[str, dict[str, Any]]:
     Returns
     -------
     dict
-        Space name to ``{"defaults": {key: value}, "defaults_at": {precision: {key: value}}}``.
+        Space name to ``{"defaults": {key: value}, "defaults_at": {precision: {key: value}},
+        "sources": {metric: source}}``.
 
     Raises
     ------
@@ -33,5 +34,8 @@ def load_defaults(folder: Path | None = None) -> dict[str, dict[str, Any]]:
         for key in (key for group in groups for key in group):
             if key not in KEYS:
                 raise CorruptFile(f"{path}: {UnknownName('key', key, KEYS)}")
-        out[path.stem] = {"defaults": record.get("defaults", {}), "defaults_at": record.get("defaults_at", {})}
+        for metric in record.get("sources", {}):
+            if metric not in METRICS:
+                raise CorruptFile(f"{path}: {UnknownName('metric', metric, METRICS)}")
+        out[path.stem] = {part: record.get(part, {}) for part in ("defaults", "defaults_at", "sources")}
     return out

@@ -65,18 +65,24 @@ class FBNet(Space):
     notations = ("names",)
 
     def parse(self, arch: Any, notation: str | None = None) -> Architecture:
-        if notation is None and isinstance(arch, (list, tuple)) and arch and all(isinstance(v, str) for v in arch):
+        if notation is None and not isinstance(arch, str) and self._are_names(arch):
             return self._parse_foreign(arch, "names")
         return super().parse(arch, notation)
 
+    @staticmethod
+    def _are_names(arch: Any) -> bool:
+        return isinstance(arch, (list, tuple)) and len(arch) > 0 and all(isinstance(name, str) for name in arch)
+
     def _parse_string(self, text: str) -> Architecture:
-        parts = text.strip().split("_")
+        parts = text.strip(" ()[]").replace(", ", "_").replace(",", "_").split("_")
         if all(part.isdecimal() and part.isascii() for part in parts):
             return Architecture(self, self._check_vector([int(part) for part in parts]))
         return self._parse_foreign(text.replace(",", " ").split(), "names")
 
     def _parse_foreign(self, arch: Any, notation: str) -> Architecture:
-        names = arch.replace(",", " ").split() if isinstance(arch, str) else list(arch)
+        names = arch.replace(",", " ").split() if isinstance(arch, str) else arch
+        if not self._are_names(names):
+            raise InvalidArchitecture(f"{arch!r} is no sequence of operator names; known: {', '.join(OPERATORS)}")
         vector = []
         for name in names:
             if name not in OPERATORS:

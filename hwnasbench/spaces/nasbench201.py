@@ -101,13 +101,15 @@ class NasBench201(Space):
             if operator_name not in OPERATORS:
                 close = nearest(operator_name, OPERATORS, 1)
                 hint = f"; did you mean {close[0]!r}?" if close else ""
-                return f"{text!r}: unknown operator {operator_name!r}{hint} known: {', '.join(OPERATORS)}"
+                return f"{text!r}: unknown operator {operator_name!r}{hint or ';'} known: {', '.join(OPERATORS)}"
         return f"{text!r} is not a cell of 'nasbench201'; expected the form {_TEMPLATE % (('none',) * 6)}"
 
     def _parse_string(self, text: str) -> Architecture:
         return Architecture(self, _digits(self.code(text.strip())))
 
     def _parse_foreign(self, arch: Any, notation: str) -> Architecture:
+        if isinstance(arch, str):
+            arch = [int(part) if part.isdecimal() else part for part in arch.strip(" ()[]").replace(",", " ").split()]
         vector = self._check_vector(self._to_sequence(arch))
         if notation == "eagle":
             return Architecture(self, vector)
@@ -140,7 +142,7 @@ class NasBench201(Space):
 
     def index(self, arch: Any) -> int:
         if isinstance(arch, str):
-            return self.order[1][self.code(arch)]
+            return self.order[1][self.code(arch.strip())]
         return self.order[1][_code(self.parse(arch).vector)]
 
     def from_index(self, index: int) -> Architecture:
@@ -172,6 +174,8 @@ class NasBench201(Space):
                 bad = archs[(archs < 0) | (archs >= _COUNT)][0]
                 raise InvalidArchitecture(f"index {bad} is out of range; 'nasbench201' has indices 0 to {_COUNT - 1}")
             return archs.astype(np.intp, copy=False)
+        if isinstance(archs, (list, tuple)) and archs and set(map(type, archs)) == {int}:
+            return self.indices(np.array(archs))
         if self._index_by_string is None:
             self._index_by_string = {self.format(arch): index for index, arch in enumerate(self)}
         try:

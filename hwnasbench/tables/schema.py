@@ -6,15 +6,10 @@ A table is tidy Parquet with one row an observation. A row either has a value an
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 import pyarrow as pa
 
 from hwnasbench.errors import CorruptFile
 from hwnasbench.vocabulary import KEYS, KINDS, METRICS, STATUSES
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 #: Raised when a column is added, removed or changes its meaning.
 SCHEMA_VERSION = 1
@@ -104,8 +99,3 @@ def validate(table: pa.Table, path: str = "table") -> None:
         raise CorruptFile(f"{path}: a row must have a value and status 'ok', or no value and another status")
     if not pc.all(pc.is_finite(value.drop_null())).as_py():
         raise CorruptFile(f"{path}: a value is not finite; use a status where there is no value")
-
-
-def column_key(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return the tuple that identifies the column a row belongs to."""
-    return tuple(row.get(name) for name in COLUMN_KEYS)

@@ -68,6 +68,14 @@ class Store:
     def __init__(self, folder: str | Path) -> None:
         self.folder = os.fspath(folder)
         index = self._read_index()
+        try:
+            self._fill(index)
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+            if isinstance(error, CorruptFile):
+                raise
+            raise CorruptFile(f"{self.folder}/{INDEX_FILE} is damaged ({error!r}); build it again") from error
+
+    def _fill(self, index: dict[str, Any]) -> None:
         self.release: str = index["release"]
         self.fingerprint: str = index["fingerprint"]
         self.devices: dict[str, dict[str, Any]] = index["devices"]
@@ -76,6 +84,7 @@ class Store:
         self.inputs: dict[str, Any] = index["inputs"]
         self._arrays: list[list[Any]] = index["arrays"]
         self._order: dict[str, int] = index["order"]
+        self.sha256: str = index["sha256"]
         self._bytes = self._map(index["bytes"])
         self._views: dict[int, memoryview] = {}
         self.columns = [_LAYOUTS[record["layout"]](self, record) for record in index["columns"]]
@@ -86,8 +95,9 @@ class Store:
             with open(path, encoding="utf-8") as handle:
                 index = json.load(handle)
             found = index["format"]
-        except FileNotFoundError:
-            raise CorruptFile(f"{self.folder} holds no column store: {INDEX_FILE} is missing; build it again") from None
+        except OSError as error:
+            why = f"{INDEX_FILE} cannot be read ({error.strerror})"
+            raise CorruptFile(f"{self.folder} holds no column store: {why}; build it again") from None
         except (ValueError, TypeError, KeyError) as error:
             raise CorruptFile(f"{path} is damaged ({error}); build it again") from error
         if found != FORMAT:
@@ -101,12 +111,26 @@ class Store:
         try:
             with open(path, "rb") as handle:
                 size = os.fstat(handle.fileno()).st_size
-                if size != expected:
-                    raise CorruptFile(f"{path} has {size} bytes, expected {expected}; build it again")
-                mapped = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
-        except (FileNotFoundError, ValueError) as error:
-            raise CorruptFile(f"{path} cannot be mapped ({error}); build it again") from error
+                mapped = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+        except OSError as error:
+            raise CorruptFile(f"{path} cannot be mapped ({error.strerror}); build it again") from error
+        if size != expected:
+            raise CorruptFile(f"{path} has {size} bytes, expected {expected}; build it again")
         return memoryview(mapped)
+
+    def verify(self) -> None:
+        """Check every stored byte against the recorded SHA-256.
+
+        Raises
+        ------
+        CorruptFile
+            When a byte was changed.
+        """
+        import hashlib
+
+        found = hashlib.sha256(self._bytes).hexdigest()
+        if found != self.sha256:
+            raise CorruptFile(f"{self.folder}/{DATA_FILE} has SHA-256 {found}, expected {self.sha256}; build it again")
 
     def array(self, number: int) -> memoryview:
         """Return the stored array `number` as a typed read-only memoryview."""

@@ -19,10 +19,10 @@ import pyarrow.compute as pc
 
 from hwnasbench import spaces
 from hwnasbench.devices import load_catalog
-from hwnasbench.errors import CorruptFile, StorageError
+from hwnasbench.errors import CorruptFile, StaleStore, StorageError
 from hwnasbench.spaces.defaults import load_defaults
-from hwnasbench.tables.schema import COLUMN_KEYS, LOOKUPS, OBSERVATIONS
-from hwnasbench.tables.store import DATA_FILE, FORMAT, INDEX_FILE
+from hwnasbench.tables.schema import COLUMN_KEYS, LOOKUPS, OBSERVATIONS, SCHEMA_VERSION
+from hwnasbench.tables.store import DATA_FILE, FORMAT, INDEX_FILE, Store
 from hwnasbench.tables.user import POINTER_FILE, USER_TABLES
 from hwnasbench.tables.write import atomically, read_table
 from hwnasbench.vocabulary import KEYS, KINDS, STATUSES
@@ -112,8 +112,11 @@ def build_store(
         for name in spaces.names()
         if (space := spaces.get(name)).enumerable
     }
+    content = b"".join(arrays.chunks)
     index = {
         "format": FORMAT,
+        "schema_version": SCHEMA_VERSION,
+        "sha256": hashlib.sha256(content).hexdigest(),
         "release": release or f"built-{fingerprint[:12]}",
         "fingerprint": fingerprint,
         "bytes": arrays.size,
@@ -125,7 +128,7 @@ def build_store(
         "arrays": arrays.table,
         "columns": [records[name] for name in sorted(records)],
     }
-    atomically(folder / DATA_FILE, lambda path: path.write_bytes(b"".join(arrays.chunks)))
+    atomically(folder / DATA_FILE, lambda path: path.write_bytes(content))
     text = json.dumps(index, ensure_ascii=False, separators=(",", ":"))
     atomically(folder / INDEX_FILE, lambda path: path.write_text(text, "utf-8"))
     return fingerprint
@@ -313,7 +316,7 @@ def _lookup_record(table: pa.Table, arrays: _Arrays) -> tuple[dict[str, Any], st
     costs = np.full(shape, np.nan)
     inside = position >= 0
     costs[position[inside], choice[inside]] = values[inside]
-    if not np.isfinite(costs).all() or (~inside).sum() != 1:
+    if not np.isfinite(costs).all() or (~inside).sum() != 1 or choice[~inside][0] != -1:
         raise CorruptFile(f"the look-up table {record} lacks a cost; expected one intercept and {shape} costs")
     std = _first(table, "std")
     flags = _first(table, "flags")
@@ -337,6 +340,15 @@ def _lookup_record(table: pa.Table, arrays: _Arrays) -> tuple[dict[str, Any], st
 def build_shipped_store(data_dir: Path, release: str, sources: Mapping[str, Mapping[str, Any]]) -> str:
     """Write ``data_dir/store`` from ``data_dir/tables/*.parquet`` and return the fingerprint."""
     return build_store((data_dir / "tables").glob("*.parquet"), data_dir / "store", release, sources, data_dir)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a store is there and none of its bytes was changed."""
+    try:
+        Store(folder).verify()
+    except (CorruptFile, StaleStore):
+        return False
+    return True
 
 
 def build_user_store(home: Path, sources: Mapping[str, Mapping[str, Any]]) -> Path:
@@ -365,7 +377,8 @@ def build_user_store(home: Path, sources: Mapping[str, Mapping[str, Any]]) -> Pa
         fingerprint = build_store(tables, fresh, None, sources, home)
         name = f"{fingerprint[:12]}-{hashlib.sha256((fresh / INDEX_FILE).read_bytes()).hexdigest()[:12]}"
         target = base / name
-        if not target.exists():
+        if not _is_whole(target):
+            shutil.rmtree(target, ignore_errors=True)
             fresh.replace(target)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)

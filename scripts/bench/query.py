@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import timeit
 from collections.abc import Callable
 from pathlib import Path
 
@@ -60,14 +61,9 @@ def first_answer(code: str, runs: int) -> tuple[float, float]:
 
 
 def each(function: Callable[[], object], number: int, repeat: int = 7) -> float:
-    """Return the median time of one call [s]."""
+    """Return the median time of one call [s], without garbage collection as timeit measures."""
     function()
-    times = []
-    for _ in range(repeat):
-        start = time.perf_counter()
-        for _ in range(number):
-            function()
-        times.append((time.perf_counter() - start) / number)
+    times = [seconds / number for seconds in timeit.repeat(function, number=number, repeat=repeat)]
     return statistics.median(times)
 
 
