@@ -15,6 +15,8 @@ def sources() -> Path:
     """Return the folder of published files; skip where there is none."""
     chosen = os.environ.get("HWNASBENCH_SOURCES")
     folder = Path(chosen) if chosen else _BESIDE
+    if not folder.is_dir() and os.environ.get("CI"):
+        pytest.fail(f"{folder} is missing: with CI set no test may skip for want of the published files")
     if not folder.is_dir():
         pytest.skip("published files not found; set HWNASBENCH_SOURCES")
     return folder
