@@ -118,7 +118,7 @@ def _dask(address: str) -> Executor:
     try:
         distributed = importlib.import_module("distributed")
     except ImportError as error:
-        raise MissingExtra("--scheduler needs dask.distributed: pip install distributed") from error
+        raise MissingExtra("--scheduler needs dask.distributed: pip install 'hwnasbench[dask]'") from error
     try:
         return cast("Executor", distributed.Client(address).get_executor())
     except OSError as error:
