@@ -52,7 +52,11 @@ def cite(bench: Benchmark, result: Any = None) -> str:
         if name not in bench.sources:
             raise UnknownName("source", name, bench.sources)
         entries.append(bench.sources[name]["citation"].strip())
-    return "\n\n".join(dict.fromkeys(entries)) + "\n"
+    by_key: dict[str, str] = {}
+    for entry in entries:
+        # Sources that republish one paper's numbers share its key; a key may stand but once.
+        by_key.setdefault(entry.partition("{")[2].partition(",")[0], entry)
+    return "\n\n".join(by_key.values()) + "\n"
 
 
 def _sources(bench: Benchmark, result: Any) -> list[str]:

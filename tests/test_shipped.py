@@ -131,6 +131,12 @@ def test_every_cited_source_has_bibtex_and_licence() -> None:
         assert record["licence"], name
 
 
+@pytest.mark.parametrize("bench", benches(), ids=lambda b: b.space.name)
+def test_bibtex_keys_stand_but_once(bench: hwnasbench.Benchmark) -> None:
+    keys = re.findall(r"^@\w+\{([^,]+),", bench.cite(), re.MULTILINE)
+    assert len(keys) == len(set(keys)) >= 3
+
+
 def test_docs_are_up_to_date() -> None:
     sys.path.insert(0, str(ROOT / "scripts"))
     try:
