@@ -53,7 +53,7 @@ def cite(bench: Benchmark, result: Any = None) -> str:
             raise UnknownName("source", name, bench.sources)
         entries.append(bench.sources[name]["citation"].strip())
     by_key: dict[str, str] = {}
-    for entry in entries:
+    for entry in ("@" + part.strip() for text in entries for part in ("\n" + text).split("\n@")[1:]):
         # Sources that republish one paper's numbers share its key; a key may stand but once.
         by_key.setdefault(entry.partition("{")[2].partition(",")[0], entry)
     return "\n\n".join(by_key.values()) + "\n"
