@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import operator
 
 from hwnasbench import spaces
 from hwnasbench.devices import Device, by_name
 from hwnasbench.errors import InvalidRequest, NoColumn, UnknownName
 from hwnasbench.paths import home_folder, shipped_store
-from hwnasbench.plan import Plan
+from hwnasbench.plan import Plan, as_integer, as_words
 from hwnasbench.resolve import Resolved, resolve
 from hwnasbench.results import Result
 from hwnasbench.tables.store import Column, Store
@@ -78,26 +77,6 @@ def _open(folder: str) -> Store:
 
 def _reopen(space: str, folders: Sequence[str]) -> Benchmark:
     return Benchmark(spaces.get(space), [_open(folder) for folder in folders])
-
-
-def _integer(name: str, value: Any) -> int | None:
-    """Return a key that is a count as a plain integer."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise InvalidRequest(f"{name}={value!r}: expected an integer")
-    return operator.index(value)
-
-
-def _words(name: str, value: Any) -> tuple[str, ...] | None:
-    """Return one word or several as a tuple."""
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return (value,)
-    if not hasattr(value, "__iter__") or not all(isinstance(word, str) for word in value):
-        raise InvalidRequest(f"{name}={value!r}: expected a name or a sequence of names")
-    return tuple(value)
 
 
 class Benchmark:
@@ -207,7 +186,11 @@ class Benchmark:
             When no column, or no single one, answers.
         """
         if batch is not None or threads is not None or epochs is not None:
-            batch, threads, epochs = _integer("batch", batch), _integer("threads", threads), _integer("epochs", epochs)
+            batch, threads, epochs = (
+                as_integer("batch", batch),
+                as_integer("threads", threads),
+                as_integer("epochs", epochs),
+            )
         key = (device, metrics, dataset, precision, batch, engine, threads, split, recipe, epochs, input, source, kinds, fill)  # fmt: skip  # noqa: E501
         try:
             plan = self._plans[key]
@@ -240,7 +223,7 @@ class Benchmark:
                 raise InvalidRequest(str(UnknownName("argument", name, _ARGUMENTS)))
         for name in _INTEGERS:
             if name in request:
-                request[name] = _integer(name, request[name])
+                request[name] = as_integer(name, request[name])
         return self.plan_of((device, *map(request.get, _ARGUMENTS)))
 
     def plan_of(self, key: tuple[Any, ...]) -> Plan:
@@ -268,11 +251,11 @@ class Benchmark:
         self._check_named(named)
         if source is not None and source not in self.sources:
             raise UnknownName("source", source, self.sources)
-        wanted = _words("metrics", metrics)
+        wanted = as_words("metrics", metrics)
         for metric in wanted or ():
             if metric not in METRICS:
                 raise UnknownName("metric", metric, METRICS)
-        chosen = _words("kinds", kinds)
+        chosen = as_words("kinds", kinds)
         for kind in chosen or ():
             if kind not in KINDS:
                 raise UnknownName("kind", kind, KINDS)
@@ -316,7 +299,24 @@ class Benchmark:
             if device is None:
                 raise InvalidRequest(f"{metric} needs a device; bench.devices() lists them")
             columns = [c for c in columns if c.keys["device"] == device.name]
+        if not columns:
+            self._refuse_unbuilt(metric, device)
         return resolve(columns, metric, self.space.name, device, named, self.defaults, kinds, source)
+
+    def _refuse_unbuilt(self, metric: str, device: Device | None) -> None:
+        """Where the shipped data knows the metric, say which sources would bring it to the built data."""
+        shipped = _open(shipped_store())
+        if shipped in self.stores:
+            return
+        known = [c for c in shipped.columns if c.space == self.space.name and c.metric == metric]
+        if METRICS[metric].scope == "device" and device is not None:
+            known = [c for c in known if c.keys["device"] == device.name]
+        if known:
+            names = " ".join(sorted({c.source for c in known if c.kind == "predicted"}))
+            hint = (
+                f"`hwnasbench fetch {names}` and `hwnasbench build` would fill it" if names else "the shipped data does"
+            )
+            raise NoColumn(f"no built column holds {metric} of {self.space.name!r}; {hint}")
 
     # -- many architectures (NumPy, pandas) ---------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 from hwnasbench.errors import AmbiguousQuery, InvalidRequest, NoColumn, NoValue, UnknownName
 from hwnasbench.results import Value
 from hwnasbench.vocabulary import METRICS
@@ -15,6 +17,26 @@ if TYPE_CHECKING:
     from hwnasbench.devices import Device
     from hwnasbench.resolve import Resolved
     from hwnasbench.tables.store import Column
+
+
+def as_integer(name: str, value: Any) -> int | None:
+    """Return a key that is a count as a plain integer."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise InvalidRequest(f"{name}={value!r}: expected an integer")
+    return operator.index(value)
+
+
+def as_words(name: str, value: Any) -> tuple[str, ...] | None:
+    """Return one word or several as a tuple."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return (value,)
+    if not hasattr(value, "__iter__") or not all(isinstance(word, str) for word in value):
+        raise InvalidRequest(f"{name}={value!r}: expected a name or a sequence of names")
+    return tuple(value)
 
 
 class Plan:
