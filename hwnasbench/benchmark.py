@@ -11,7 +11,7 @@ from hwnasbench.paths import home_folder, shipped_store
 from hwnasbench.plan import Plan, as_integer, as_words
 from hwnasbench.resolve import Resolved, resolve
 from hwnasbench.results import Result
-from hwnasbench.tables.store import Column, Store
+from hwnasbench.tables.store import Column, Store, open_store
 from hwnasbench.vocabulary import DATASETS, ENGINES, KINDS, METRICS, PRECISIONS, SPLITS
 
 TYPE_CHECKING = False
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     Data = Literal["auto", "shipped", "built"]
 
-_STORES: dict[str, Store] = {}
 _VOCABULARY = {"dataset": DATASETS, "precision": PRECISIONS, "engine": ENGINES, "split": SPLITS}
 _INTEGERS = ("threads", "batch", "epochs")
 _ARGUMENTS = ("metrics", "dataset", "precision", "batch", "engine", "threads", "split", "recipe", "epochs", "input", "source", "kinds", "fill")  # fmt: skip  # noqa: E501
@@ -60,23 +59,17 @@ def load(space: str, data: Data = "auto") -> Benchmark:
     known = spaces.get(space)
     stores = []
     if data != "built":
-        stores.append(_open(shipped_store()))
+        stores.append(open_store(shipped_store()))
     if data != "shipped":
         from hwnasbench.tables.user import current_store
 
-        folder = current_store(home_folder(), required=data == "built")
-        stores += [] if folder is None else [_open(folder)]
+        built = current_store(home_folder(), required=data == "built")
+        stores += [] if built is None else [built]
     return Benchmark(known, stores)
 
 
-def _open(folder: str) -> Store:
-    if folder not in _STORES:
-        _STORES[folder] = Store(folder)
-    return _STORES[folder]
-
-
 def _reopen(space: str, folders: Sequence[str]) -> Benchmark:
-    return Benchmark(spaces.get(space), [_open(folder) for folder in folders])
+    return Benchmark(spaces.get(space), [open_store(folder) for folder in folders])
 
 
 class Benchmark:
@@ -305,7 +298,7 @@ class Benchmark:
 
     def _refuse_unbuilt(self, metric: str, device: Device | None) -> None:
         """Where the shipped data knows the metric, say which sources would bring it to the built data."""
-        shipped = _open(shipped_store())
+        shipped = open_store(shipped_store())
         if shipped in self.stores:
             return
         known = [c for c in shipped.columns if c.space == self.space.name and c.metric == metric]

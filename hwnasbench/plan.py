@@ -164,7 +164,7 @@ class Plan:
             raise NoValue(f"no {metric} for {arch}: {reason}")
         value = self.value(metric, where)
         hint = ""
-        if value.status == "not_measured" and self.bench.other_kinds(metric, self.resolved[metric].column):
-            others = self.bench.other_kinds(metric, self.resolved[metric].column)
+        others = self.bench.other_kinds(metric, self.resolved[metric].column)
+        if value.status == "not_measured" and others:
             hint = f"; kinds={others!r}" + (' or fill="predicted"' if "predicted" in others else "") + " answers"
         raise NoValue(f"{metric} of {arch} is {value.status} ({value.source}){hint}")

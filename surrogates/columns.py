@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnasbench.tables.schema import COLUMN_KEYS
-from hwnasbench.tables.write import read_table
+from hwnasbench.tables.write import read_table, split_columns
 from hwnasbench.vocabulary import KEYS, STATUSES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import pyarrow as pa
@@ -89,25 +88,7 @@ def read_columns(path: Path) -> list[Column]:
     CorruptFile
         When the table cannot be read or breaks the schema.
     """
-    return sorted((_column(piece) for piece in split(read_table(path))), key=lambda column: column.name)
-
-
-def split(table: pa.Table) -> Iterator[pa.Table]:
-    """Cut a table into its columns: one piece of rows for each set of keys."""
-    import pyarrow.compute as pc
-
-    if not table.num_rows:
-        return
-    codes = np.zeros(table.num_rows, np.int64)
-    for name in COLUMN_KEYS:
-        values = table[name].combine_chunks()
-        if hasattr(values, "dictionary"):
-            values = values.cast(values.type.value_type)
-        coded = pc.fill_null(pc.dictionary_encode(values).indices, -1).to_numpy(zero_copy_only=False) + 1
-        _, codes = np.unique(codes * (int(coded.max()) + 1) + coded, return_inverse=True)
-    order = np.argsort(codes, kind="stable")
-    for rows in np.split(order, np.flatnonzero(np.diff(codes[order])) + 1):
-        yield table.take(rows)
+    return sorted((_column(piece) for piece in split_columns(read_table(path))), key=lambda column: column.name)
 
 
 def table_name(piece: pa.Table) -> str:

@@ -167,8 +167,3 @@ def libraries() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return out
-
-
-def ordered(cards: dict[str, Any]) -> dict[str, Any]:
-    """Return the scorecards sorted by column name."""
-    return dict(sorted(cards.items()))

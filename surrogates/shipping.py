@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from hwnasbench.tables.schema import LOOKUPS, OBSERVATIONS
-from hwnasbench.tables.write import ColumnData, atomically, concat, read_table, write_table
+from hwnasbench.tables.write import ColumnData, atomically, concat, read_table, split_columns, write_table
 from surrogates import RELEASE, columns, scorecard
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def write_columns(path: Path, new: dict[str, pa.Table], keep: bool) -> list[str]
     """
     pieces = dict(new)
     if keep and path.exists():
-        for piece in columns.split(read_table(path)):
+        for piece in split_columns(read_table(path)):
             pieces.setdefault(columns.table_name(piece), piece)
     write_table(_fresh(concat(pieces[name] for name in sorted(pieces))), path)
     return sorted(pieces)

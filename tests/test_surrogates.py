@@ -14,7 +14,7 @@ import pytest
 from hwnasbench import spaces
 from hwnasbench.paths import PACKAGE_DATA
 from hwnasbench.tables.schema import LOOKUPS, OBSERVATIONS, validate
-from hwnasbench.tables.write import read_table
+from hwnasbench.tables.write import read_table, split_columns
 from surrogates import additive, closed_forms, columns, folds, nasbench201, report, scorecard
 from surrogates.columns import Column
 
@@ -40,7 +40,7 @@ def cards() -> dict[str, Any]:
 @cache
 def shipped() -> dict[str, Any]:
     """Every shipped column by name."""
-    return {columns.table_name(piece): piece for path in TABLES for piece in columns.split(read_table(path))}
+    return {columns.table_name(piece): piece for path in TABLES for piece in split_columns(read_table(path))}
 
 
 @cache
@@ -311,7 +311,7 @@ def test_scorecards_are_of_the_shipped_predictions(published: Path, name: str) -
 def test_copied_rows_are_not_own(published: Path) -> None:
     column = find(published, RASPI5)
     path = published / "hwnasbench360" / "nasbench201.parquet"
-    piece = next(p for p in columns.split(read_table(path)) if columns.table_name(p) == RASPI5)
+    piece = next(p for p in split_columns(read_table(path)) if columns.table_name(p) == RASPI5)
     copied = np.array(["copied" in (flags or "") for flags in piece["flags"].to_pylist()])
     assert copied.sum() == 9159
     assert not column.own[copied].any()

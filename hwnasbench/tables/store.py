@@ -154,6 +154,16 @@ class Store:
         return self.array(self._order[space])
 
 
+_OPEN: dict[str, Store] = {}
+
+
+def open_store(folder: str) -> Store:
+    """Return the store in `folder`, mapped once a process."""
+    if folder not in _OPEN:
+        _OPEN[folder] = Store(folder)
+    return _OPEN[folder]
+
+
 class Column:
     """One metric on one device, data set, batch, precision and source, over a whole space.
 

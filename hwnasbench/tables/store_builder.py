@@ -7,7 +7,6 @@ renaming one small file, so that a reader never sees half of it and a mapped fil
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import shutil
 from pathlib import Path
@@ -21,10 +20,10 @@ from hwnasbench import spaces
 from hwnasbench.devices import load_catalog
 from hwnasbench.errors import CorruptFile, StaleStore, StorageError
 from hwnasbench.spaces.defaults import load_defaults
-from hwnasbench.tables.schema import COLUMN_KEYS, LOOKUPS, OBSERVATIONS, SCHEMA_VERSION
+from hwnasbench.tables.schema import LOOKUPS, OBSERVATIONS, SCHEMA_VERSION
 from hwnasbench.tables.store import DATA_FILE, FORMAT, INDEX_FILE, Store
 from hwnasbench.tables.user import POINTER_FILE, USER_TABLES
-from hwnasbench.tables.write import atomically, read_table
+from hwnasbench.tables.write import atomically, read_table, split_columns
 from hwnasbench.vocabulary import KEYS, KINDS, STATUSES
 
 if TYPE_CHECKING:
@@ -150,34 +149,8 @@ def _columns_of(path: Path, arrays: _Arrays) -> Iterable[tuple[dict[str, Any], s
         convert = _lookup_record
     else:
         raise CorruptFile(f"{path} has schema {table.schema.metadata}; expected the one of observations or lookups")
-    for part in _split(table):
+    for part in split_columns(table):
         yield convert(part, arrays)
-
-
-def _split(table: pa.Table) -> Iterable[pa.Table]:
-    """Cut a table into its columns, keeping the order of their first rows."""
-    ids = np.zeros(table.num_rows, np.int64)
-    groups = 1
-    for name in COLUMN_KEYS:
-        codes = _codes(table[name])
-        distinct = int(codes.max(initial=0)) + 1
-        if groups * distinct >= 1 << 62:
-            _, ids = np.unique(ids, return_inverse=True)
-            groups = int(ids.max(initial=0)) + 1
-        ids, groups = ids * distinct + codes, groups * distinct
-    order = np.argsort(ids, kind="stable")
-    bounds = np.flatnonzero(np.diff(ids[order], prepend=-1, append=-1))
-    for first, last in itertools.pairwise(bounds):
-        yield table.take(pa.array(order[first:last]))
-
-
-def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
-    """Number the distinct values of a column; null is 0."""
-    whole = column.unify_dictionaries().combine_chunks()
-    if isinstance(whole, pa.ChunkedArray):
-        whole = whole.chunk(0) if whole.num_chunks else pa.nulls(0, pa.int32())
-    encoded = whole if pa.types.is_dictionary(whole.type) else pc.dictionary_encode(whole)
-    return np.asarray(pc.fill_null(encoded.indices, -1), np.int64) + 1
 
 
 def _first(table: pa.Table, name: str) -> Any:

@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 
 from hwnasbench.errors import CorruptFile, NoColumn, StaleStore
+from hwnasbench.tables.store import Store, open_store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 #: Names the store that was built last.
 POINTER_FILE = "CURRENT"
@@ -12,8 +17,8 @@ POINTER_FILE = "CURRENT"
 USER_TABLES = ("tables", "lookups")
 
 
-def current_store(home: str, required: bool = False) -> str | None:
-    """Return the folder of the store that was built last under `home`, or None.
+def current_store(home: str, required: bool = False) -> Store | None:
+    """Return the store that was built last under `home`, or None.
 
     Parameters
     ----------
@@ -27,7 +32,7 @@ def current_store(home: str, required: bool = False) -> str | None:
     NoColumn
         When `required` and nothing was built.
     CorruptFile
-        When the pointer names a store that is not there.
+        When the pointer names a store that is not there, or that is damaged.
     StaleStore
         When a table was changed, added or removed after the store was built.
     """
@@ -44,18 +49,12 @@ def current_store(home: str, required: bool = False) -> str | None:
     folder = os.path.join(home, "store", name)
     if not name or name != os.path.basename(name) or name in (".", "..") or not os.path.isdir(folder):
         raise CorruptFile(f"{pointer} names {name!r}, which is no store; run `hwnasbench build` again")
-    _refuse_stale(folder, home)
-    return folder
+    store = open_store(folder)
+    _refuse_stale(store.inputs, home)
+    return store
 
 
-def _refuse_stale(folder: str, home: str) -> None:
-    import json
-
-    try:
-        with open(os.path.join(folder, "index.json"), encoding="utf-8") as handle:
-            inputs = json.load(handle)["inputs"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CorruptFile(f"{folder} is damaged ({error}); run `hwnasbench build` again") from error
+def _refuse_stale(inputs: dict[str, Any], home: str) -> None:
     found = {}
     for part in USER_TABLES:
         for base, _, files in os.walk(os.path.join(home, part)):

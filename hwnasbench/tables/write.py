@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hwnasbench.errors import CorruptFile, StorageError
-from hwnasbench.tables.schema import OBSERVATIONS, validate
+from hwnasbench.tables.schema import COLUMN_KEYS, OBSERVATIONS, validate
 from hwnasbench.vocabulary import STATUSES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -117,6 +119,32 @@ def _fill(value: Any, kind: pa.DataType, rows: int) -> pa.Array:
 def concat(tables: Iterable[pa.Table]) -> pa.Table:
     """Concatenate tables of one schema into one with one dictionary a text column."""
     return pa.concat_tables(list(tables)).unify_dictionaries().combine_chunks()
+
+
+def split_columns(table: pa.Table) -> Iterator[pa.Table]:
+    """Cut a table into its columns: one piece of rows for each set of keys."""
+    ids = np.zeros(table.num_rows, np.int64)
+    groups = 1
+    for name in COLUMN_KEYS:
+        codes = _codes(table[name])
+        distinct = int(codes.max(initial=0)) + 1
+        if groups * distinct >= 1 << 62:
+            _, ids = np.unique(ids, return_inverse=True)
+            groups = int(ids.max(initial=0)) + 1
+        ids, groups = ids * distinct + codes, groups * distinct
+    order = np.argsort(ids, kind="stable")
+    bounds = np.flatnonzero(np.diff(ids[order], prepend=-1, append=-1))
+    for first, last in itertools.pairwise(bounds):
+        yield table.take(pa.array(order[first:last]))
+
+
+def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Number the distinct values of a column; null is 0."""
+    whole = column.unify_dictionaries().combine_chunks()
+    if isinstance(whole, pa.ChunkedArray):
+        whole = whole.chunk(0) if whole.num_chunks else pa.nulls(0, pa.int32())
+    encoded = whole if pa.types.is_dictionary(whole.type) else pc.dictionary_encode(whole)
+    return np.asarray(pc.fill_null(encoded.indices, -1), np.int64) + 1
 
 
 def write_table(table: pa.Table, path: Path) -> None:
