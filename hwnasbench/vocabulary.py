@@ -117,7 +117,44 @@ DEVICE_CLASSES = (
     "npu",
 )
 
-PRECISIONS = ("fp32", "fp16", "bf16", "int16", "int8", "int4", "analog")
+#: Bits of weights and of activations at each named precision; ``wXaY`` names any other pair.
+PRECISIONS = {
+    "fp32": (32, 32),
+    "fp16": (16, 16),
+    "bf16": (16, 16),
+    "int16": (16, 16),
+    "int8": (8, 8),
+    "int4": (4, 4),
+    "int2": (2, 2),
+    "analog": (8, 8),
+}
+#: Precision of a network whose layers bring their own bits (the mixed-precision spaces).
+PER_LAYER = "per_layer"
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120", "imagenet", "ninapro", "darcy")
 ENGINES = ("tflite", "litert", "onnxruntime", "torchmobile", "openvino", "tensorrt", "torch", "tensorflow", "snpe")
 SPLITS = ("train", "valid", "test")
+
+
+def precision_bits(precision: str) -> tuple[int, int]:
+    """Return the bits of weights and of activations at a precision.
+
+    Parameters
+    ----------
+    precision : str
+        A name of `PRECISIONS`, or ``wXaY`` with X and Y from 1 to 32, such as ``w4a8``.
+
+    Raises
+    ------
+    UnknownName
+        When it is neither.
+    """
+    known = PRECISIONS.get(precision) if isinstance(precision, str) else None
+    if known is not None:
+        return known
+    word = precision if isinstance(precision, str) and precision.startswith("w") else ""
+    head, _, tail = word[1:].partition("a")
+    if head.isdecimal() and tail.isdecimal() and 1 <= int(head) <= 32 and 1 <= int(tail) <= 32:
+        return int(head), int(tail)
+    from hwnasbench.errors import UnknownName
+
+    raise UnknownName("precision", precision, [*PRECISIONS, "w4a8", "w2a8"])

@@ -112,7 +112,7 @@ def test_count_many_is_fast():
 def test_a_network_is_read_only_data():
     network = nb201.network(0)
     assert network.layers.dtype == LAYER
-    assert LAYER.itemsize == 64
+    assert LAYER.itemsize == 68
     with pytest.raises(ValueError, match="read-only"):
         network.layers["params"][0] = 1
     with pytest.raises(ValueError, match="read-only"):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from hwnasbench.errors import CorruptFile, UnknownName
-from hwnasbench.vocabulary import DEVICE_CLASSES, KEYS
+import functools
+
+from hwnasbench.errors import CorruptFile, InvalidRequest, NoColumn, UnknownName
+from hwnasbench.vocabulary import DEVICE_CLASSES, KEYS, precision_bits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,9 +13,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-__all__ = ["Device", "by_name", "load_catalog"]
+__all__ = ["Device", "by_name", "catalog", "load_catalog"]
 
-_FIELDS = ("name", "title", "device_class", "chip", "chip_evidence", "aliases", "defaults", "note")
+_FIELDS = ("name", "title", "device_class", "chip", "chip_evidence", "aliases", "defaults", "note", "cost")
 
 
 class Device:
@@ -37,6 +39,10 @@ class Device:
         The value of each key (engine, precision, batch, threads, ...) that a request does not name.
     note : str
         What to know before trusting its numbers.
+    cost : dict
+        How it is simulated: ``model``, a file of ``models/``; ``precisions`` that it runs (braces
+        list alternatives: ``w{2,4,8}a8``); ``parameters``, its own ``{value, evidence, source}``.
+        Empty where nothing simulates it.
     """
 
     __slots__ = _FIELDS
@@ -50,13 +56,36 @@ class Device:
         self.aliases: tuple[str, ...] = tuple(record.get("aliases", ()))
         self.defaults: dict[str, str | int] = dict(record.get("defaults", {}))
         self.note: str = record.get("note", "")
+        self.cost: dict[str, Any] = dict(record.get("cost", {}))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as it stands in the catalogue."""
         record = {field: getattr(self, field) for field in _FIELDS}
         record["aliases"] = list(self.aliases)
         record["defaults"] = dict(self.defaults)
+        record["cost"] = dict(self.cost)
         return record
+
+    @property
+    def precisions(self) -> tuple[str, ...]:
+        """Precisions that its cost model runs, the default one first."""
+        names = [name for text in self.cost.get("precisions", ()) for name in _expand(text)]
+        default = self.defaults.get("precision")
+        return tuple(sorted(dict.fromkeys(names), key=lambda name: name != default))
+
+    def parameters(self) -> dict[str, dict[str, Any]]:
+        """Return ``{value, evidence, source}`` of every parameter of its cost model.
+
+        Raises
+        ------
+        NoColumn
+            When nothing simulates the device.
+        """
+        if not self.cost:
+            raise NoColumn(f"device {self.name!r} has no cost model; its catalogue file names none under [cost]")
+        from hwnasbench.devices.parameters import resolve
+
+        return resolve(self.cost["model"], self.device_class, self.name, self.cost.get("parameters", {}))
 
     def __repr__(self) -> str:
         return f"<device {self.name}: {self.title}, {self.device_class}>"
@@ -66,6 +95,21 @@ class Device:
 
     def __hash__(self) -> int:
         return hash(self.name)
+
+
+def _expand(text: str) -> list[str]:
+    """Return what a pattern with braces stands for: ``w{2,4}a8`` is w2a8 and w4a8."""
+    head, brace, rest = text.partition("{")
+    if not brace:
+        return [text]
+    inside, _, tail = rest.partition("}")
+    return [head + word + end for word in inside.split(",") for end in _expand(tail)]
+
+
+@functools.cache
+def catalog() -> dict[str, Device]:
+    """Return the package's own catalogue, by name and alias."""
+    return by_name(load_catalog().values())
 
 
 def load_catalog(folder: Path | None = None) -> dict[str, Device]:
@@ -110,9 +154,32 @@ def _read(path: Path) -> Device:
             raise CorruptFile(f"{path}: {UnknownName('key', name, KEYS)}")
     if record["device_class"] not in DEVICE_CLASSES:
         raise CorruptFile(f"{path}: {UnknownName('device class', record['device_class'], DEVICE_CLASSES)}")
+    _check_cost(path, record)
     if record["name"] != path.stem:
         raise CorruptFile(f"{path}: the device is called {record['name']!r}; expected the file's name {path.stem!r}")
     return Device(record)
+
+
+def _check_cost(path: Path, record: dict[str, Any]) -> None:
+    cost = record.get("cost")
+    if cost is None:
+        return
+    from hwnasbench.devices.parameters import check_evidence, resolve
+
+    for name in cost:
+        if name not in ("model", "precisions", "parameters"):
+            raise CorruptFile(f"{path}: {UnknownName('field of cost', name, ('model', 'precisions', 'parameters'))}")
+    if "model" not in cost or not cost.get("precisions"):
+        raise CorruptFile(f"{path}: [cost] needs a model and precisions")
+    for name, value in cost.get("parameters", {}).items():
+        check_evidence(f"{path}, {name}", value)
+    try:
+        resolve(cost["model"], record["device_class"], record["name"], cost.get("parameters", {}))
+        for text in cost["precisions"]:
+            for name in _expand(text):
+                precision_bits(name)
+    except (UnknownName, InvalidRequest) as error:
+        raise CorruptFile(f"{path}: {error}") from error
 
 
 def by_name(devices: Iterable[Device]) -> dict[str, Device]:

@@ -34,6 +34,13 @@ class Op(IntEnum):
     """Channel shuffle over `groups`."""
     ZERO = 7
     """Multiplication by zero: what published networks hold where an edge is none."""
+    MUL = 8
+    """Product of all inputs; a 1 x 1 input is broadcast (squeeze-and-excitation)."""
+    CONCAT = 9
+    """All inputs one after the other along the channels."""
+    MAX_POOL = 10
+    SLICE = 11
+    """`out_channels` channels of the input, from channel `groups - 1` on."""
 
 
 class Activation(IntEnum):
@@ -41,23 +48,29 @@ class Activation(IntEnum):
 
     NONE = 0
     RELU = 1
+    RELU6 = 2
+    HSWISH = 3
+    SWISH = 4
+    HSIGMOID = 5
+    SIGMOID = 6
 
 
 #: Source of the edges that carry the network's input.
 INPUT = -1
 
-#: One row of a layer table: 64 bytes, so that a cost model is a vectorised function of its columns.
+#: One row of a layer table: 68 bytes, so that a cost model is a vectorised function of its columns.
 #:
 #: ===================================  ==============================================================
 #: ``op``                               an `Op`
 #: ``pre_activation``, ``activation``   an `Activation`, of the input; of the output after ``batch_norm``
 #: ``batch_norm``                       1 where the output is batch-normalised (2 parameters a channel)
 #: ``bias``                             1 where the layer has a bias
-#: ``inputs``                           how many tensors come in; above 1 for ADD alone
+#: ``inputs``                           how many tensors come in; above 1 for ADD, MUL and CONCAT alone
 #: ``weight_bits``, ``activation_bits``  bit widths; 32 is float32
 #: ``in_channels`` ... ``out_width``    shapes of one image; 1 x 1 images for LINEAR
 #: ``kernel``, ``stride``, ``padding``  square; 1, 1, 0 where they mean nothing
-#: ``groups``                           of CONV and SHUFFLE, else 1
+#: ``groups``                           of CONV and SHUFFLE, else 1; of SLICE the first channel, plus 1
+#: ``dilation``                         of CONV, else 1
 #: ``params``                           trainable parameters, batch normalisation and bias included
 #: ``macs``                             multiply-accumulates of CONV and LINEAR for one image, else 0
 #: ===================================  ==============================================================
@@ -81,6 +94,7 @@ LAYER = np.dtype(
         ("stride", "<i4"),
         ("padding", "<i4"),
         ("groups", "<i4"),
+        ("dilation", "<i4"),
         ("params", "<i8"),
         ("macs", "<i8"),
     ]
@@ -152,6 +166,20 @@ class Network:
     def counts(self) -> dict[str, int]:
         """Return params, macs and the number of layers that are not ZERO."""
         return {"params": self.params, "macs": self.macs, "layers": int((self.layers["op"] != Op.ZERO).sum())}
+
+    def at(self, precision: str) -> Network:
+        """Return the network with every layer at one precision, such as ``int8`` or ``w4a8``.
+
+        Raises
+        ------
+        UnknownName
+            When the precision is unknown.
+        """
+        from hwnasbench.vocabulary import precision_bits
+
+        layers = self.layers.copy()
+        layers["weight_bits"], layers["activation_bits"] = precision_bits(precision)
+        return replace(self, layers=layers)
 
     def live(self) -> Network:
         """Return the network that an engine runs once it has removed what cannot matter.
@@ -244,14 +272,17 @@ class Builder:
         stride: int = 1,
         groups: int = 1,
         *,
+        dilation: int = 1,
+        bias: bool = False,
         batch_norm: bool = True,
         activation: Activation = Activation.NONE,
         pre_activation: Activation = Activation.NONE,
     ) -> int:
-        """Add a convolution to `channels` without bias, padded by half the kernel."""
+        """Add a convolution to `channels`, padded by half the (dilated) kernel."""
         c, h, w = self.shape(source)
-        padding = kernel // 2
-        out = (channels, _extent(h, kernel, stride, padding), _extent(w, kernel, stride, padding))
+        padding = dilation * (kernel // 2)
+        span = dilation * (kernel - 1) + 1
+        out = (channels, _extent(h, span, stride, padding), _extent(w, span, stride, padding))
         weights = channels * (c // groups) * kernel * kernel
         return self._append(
             Op.CONV,
@@ -261,24 +292,33 @@ class Builder:
             stride=stride,
             padding=padding,
             groups=groups,
+            dilation=dilation,
+            bias=bias,
             batch_norm=batch_norm,
             activation=activation,
             pre_activation=pre_activation,
-            params=weights + 2 * channels * batch_norm,
+            params=weights + channels * (2 * batch_norm + bias),
             macs=weights * out[1] * out[2],
         )
 
-    def linear(self, source: int, features: int) -> int:
+    def linear(self, source: int, features: int, *, activation: Activation = Activation.NONE) -> int:
         """Add a linear layer to `features`, with bias, on a 1 x 1 image."""
         channels = self.shape(source)[0]
         weights = channels * features
-        return self._append(Op.LINEAR, [source], (features, 1, 1), bias=True, params=weights + features, macs=weights)
+        out, params = (features, 1, 1), weights + features
+        return self._append(Op.LINEAR, [source], out, bias=True, activation=activation, params=params, macs=weights)
 
     def avg_pool(self, source: int, kernel: int, stride: int, padding: int) -> int:
         """Add an average pooling that leaves padding out of the average."""
         c, h, w = self.shape(source)
         out = (c, _extent(h, kernel, stride, padding), _extent(w, kernel, stride, padding))
         return self._append(Op.AVG_POOL, [source], out, kernel=kernel, stride=stride, padding=padding)
+
+    def max_pool(self, source: int, kernel: int, stride: int, padding: int) -> int:
+        """Add a maximum over windows."""
+        c, h, w = self.shape(source)
+        out = (c, _extent(h, kernel, stride, padding), _extent(w, kernel, stride, padding))
+        return self._append(Op.MAX_POOL, [source], out, kernel=kernel, stride=stride, padding=padding)
 
     def global_pool(self, source: int) -> int:
         """Add an average over the whole image."""
@@ -287,6 +327,19 @@ class Builder:
     def add(self, sources: Sequence[int]) -> int:
         """Add the sum of several layers of one shape."""
         return self._append(Op.ADD, sources, self.shape(sources[0]))
+
+    def mul(self, source: int, scale: int, *, activation: Activation = Activation.NONE) -> int:
+        """Add the product of a layer and a 1 x 1 scale of as many channels."""
+        return self._append(Op.MUL, [source, scale], self.shape(source), activation=activation)
+
+    def concat(self, sources: Sequence[int]) -> int:
+        """Add the concatenation of several layers of one height and width along the channels."""
+        shapes = [self.shape(source) for source in sources]
+        return self._append(Op.CONCAT, sources, (sum(shape[0] for shape in shapes), *shapes[0][1:]))
+
+    def channels_of(self, source: int, first: int, channels: int) -> int:
+        """Add a slice of `channels` channels from channel `first` on."""
+        return self._append(Op.SLICE, [source], (channels, *self.shape(source)[1:]), groups=first + 1)
 
     def norm(self, source: int, activation: Activation) -> int:
         """Add a batch normalisation of its own."""
@@ -311,6 +364,7 @@ class Builder:
         stride: int = 1,
         padding: int = 0,
         groups: int = 1,
+        dilation: int = 1,
         batch_norm: bool = False,
         bias: bool = False,
         activation: Activation = Activation.NONE,
@@ -322,7 +376,7 @@ class Builder:
         number = len(self._rows)
         flags = (op, pre_activation, activation, batch_norm, bias, len(sources), 32, 32)
         shapes = (c, out[0], h, w, out[1], out[2])
-        self._rows.append((*flags, *shapes, kernel, stride, padding, groups, params, macs))
+        self._rows.append((*flags, *shapes, kernel, stride, padding, groups, dilation, params, macs))
         self._shapes.append(out)
         self._edges.extend((source, number) for source in sources)
         return number

@@ -62,6 +62,25 @@ class _Add(nn.Module):
         return total
 
 
+class _Mul(nn.Module):
+    def forward(self, x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        return x * scale
+
+
+class _Concat(nn.Module):
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        return torch.cat(inputs, dim=1)
+
+
+class _Slice(nn.Module):
+    def __init__(self, first: int, channels: int) -> None:
+        super().__init__()
+        self.first, self.channels = first, channels
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x[:, self.first : self.first + self.channels]
+
+
 class _Zero(nn.Module):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return x * 0
@@ -74,13 +93,24 @@ class _Linear(nn.Linear):
         return super().forward(x.flatten(1))[:, :, None, None]
 
 
+_ACTIVATIONS: dict[Activation, type[nn.Module]] = {
+    Activation.RELU: nn.ReLU,
+    Activation.RELU6: nn.ReLU6,
+    Activation.HSWISH: nn.Hardswish,
+    Activation.SWISH: nn.SiLU,
+    Activation.HSIGMOID: nn.Hardsigmoid,
+    Activation.SIGMOID: nn.Sigmoid,
+}
+
+
 def _core(row: np.void) -> nn.Module | None:
     c_in, c_out = int(row["in_channels"]), int(row["out_channels"])
     kernel, stride, padding = int(row["kernel"]), int(row["stride"]), int(row["padding"])
     groups, bias = int(row["groups"]), bool(row["bias"])
     match Op(int(row["op"])):
         case Op.CONV:
-            return nn.Conv2d(c_in, c_out, kernel, stride, padding, groups=groups, bias=bias)
+            dilation = int(row["dilation"])
+            return nn.Conv2d(c_in, c_out, kernel, stride, padding, groups=groups, bias=bias, dilation=dilation)
         case Op.LINEAR:
             return _Linear(c_in, c_out, bias=bias)
         case Op.AVG_POOL:
@@ -95,17 +125,25 @@ def _core(row: np.void) -> nn.Module | None:
             return nn.ChannelShuffle(groups)
         case Op.ZERO:
             return _Zero()
+        case Op.MUL:
+            return _Mul()
+        case Op.CONCAT:
+            return _Concat()
+        case Op.MAX_POOL:
+            return nn.MaxPool2d(kernel, stride, padding)
+        case Op.SLICE:
+            return _Slice(groups - 1, c_out)
 
 
 def _module(row: np.void) -> nn.Module:
     parts: list[nn.Module] = []
-    if row["pre_activation"] == Activation.RELU:
-        parts.append(nn.ReLU())
+    if row["pre_activation"]:
+        parts.append(_ACTIVATIONS[Activation(int(row["pre_activation"]))]())
     core = _core(row)
     if core is not None:
         parts.append(core)
     if row["batch_norm"]:
         parts.append(nn.BatchNorm2d(int(row["out_channels"])))
-    if row["activation"] == Activation.RELU:
-        parts.append(nn.ReLU())
+    if row["activation"]:
+        parts.append(_ACTIVATIONS[Activation(int(row["activation"]))]())
     return parts[0] if len(parts) == 1 else nn.Sequential(*parts)
