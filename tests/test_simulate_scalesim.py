@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from data_builders.simulate.oracle_table import sampled_layers
 from data_builders.simulate.scalesim import ScaleSim
 from hwnasbench.errors import MissingExtra, UnknownName
 from hwnasbench.networks import LAYER
@@ -65,6 +66,12 @@ def test_table_states_tool_and_settings() -> None:
     assert metadata[b"tool"] == b"scalesim"
     assert metadata[b"version"].decode() == ScaleSim().version()
     assert json.loads(metadata[b"settings"]) == ScaleSim().settings()
+
+
+def test_table_is_of_the_sampled_layers() -> None:
+    layers = [layer.tobytes() for layer in sampled_layers()]
+    for target in ScaleSim.targets:
+        assert [layer_of(row).tobytes() for row in rows() if row["target"] == target] == layers
 
 
 @pytest.mark.parametrize("target", ScaleSim.targets)

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from data_builders.simulate.oracle_table import oracle_table, sampled_layers
 from data_builders.simulate.tflite_layers import Unsupported, tflite_model
 from data_builders.simulate.vela import Vela
 from hwnasbench import spaces
@@ -54,6 +55,12 @@ def test_table_states_tool_and_settings() -> None:
     assert metadata[b"tool"] == b"vela"
     assert metadata[b"version"].decode() == Vela().version()
     assert json.loads(metadata[b"settings"]) == Vela().settings()
+
+
+def test_table_is_of_the_sampled_layers() -> None:
+    """The whole table anew, every number of it."""
+    table = oracle_table(Vela(), sampled_layers())
+    assert table.equals(pq.read_table(TABLE), check_metadata=True)
 
 
 @pytest.mark.parametrize("target", Vela.targets)

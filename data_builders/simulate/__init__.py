@@ -1,0 +1,1 @@
+"""Oracles: other people's simulators and compilers, asked about single layers."""
