@@ -1,0 +1,149 @@
+"""Asks an oracle about many layers, in chunks, so that a killed run resumes; then writes its table."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from importlib import metadata
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data_builders import simulate
+from data_builders.build import _follow
+from hwnasbench.errors import InvalidRequest, UnknownName
+from hwnasbench.networks import LAYER
+from hwnasbench.tables.write import atomically, write_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Executor
+
+    from numpy.typing import NDArray
+
+#: Layers of one target in a chunk.
+CHUNK = 10
+
+
+def run(
+    backend: str,
+    layers: NDArray[np.void],
+    out: Path,
+    targets: Sequence[str] = (),
+    *,
+    executor: Executor | None = None,
+    workers: int = 1,
+    say: Callable[[str], object] = lambda text: None,
+) -> Path:
+    """Ask an oracle about every layer on every target and write ``OUT/<backend>.parquet``.
+
+    Each chunk is a file of its own, named by all that its numbers depend on, and kept: one that is there is not
+    computed again. The same layers and settings give the same rows.
+
+    Parameters
+    ----------
+    backend : str
+        Name of an oracle.
+    layers : (n,) ndarray of LAYER
+        What it is asked about.
+    out : Path
+        Folder of the table and of the chunks.
+    targets : sequence of str
+        Some of the oracle's; all where empty.
+    executor : concurrent.futures.Executor, optional
+        Where chunks are computed; processes of this machine by default. Its workers write to `out`.
+    workers : int
+        How many processes, where there is no executor.
+    say : callable
+        Told of each finished chunk.
+
+    Returns
+    -------
+    Path
+        The table: one row a target and layer, with the columns of LAYER, ``target``, ``status`` and the oracle's.
+        Numbers are null where the status is not ``ok``.
+
+    Raises
+    ------
+    UnknownName, InvalidRequest, MissingExtra, StorageError
+    """
+    tool = simulate.get(backend)
+    chosen = tuple(dict.fromkeys(targets)) or tool.targets
+    for target in chosen:
+        if target not in tool.targets:
+            raise UnknownName(f"target of {backend}", target, tool.targets)
+    if not len(layers):
+        raise InvalidRequest("no layers; expected 1 or more")
+    settings = {target: tool.settings()[target] for target in chosen}
+    about = {"tool": tool.name, "version": tool.version(), "settings": json.dumps(settings, sort_keys=True)}
+    jobs = _jobs(out / f"{backend}.chunks", layers, chosen, about)
+    waiting = [job for job in jobs if not job[3].exists()]
+    if executor is not None:
+        _compute(backend, waiting, executor, say)
+    elif waiting:
+        # Spawned, because a fork of a process with Arrow's threads can deadlock; workers end with their parent.
+        with ProcessPoolExecutor(
+            min(workers, len(waiting)), mp_context=get_context("spawn"), initializer=_follow, initargs=(os.getpid(),)
+        ) as pool:
+            _compute(backend, waiting, pool, say)
+    parts = [pq.read_table(path, partitioning=None) for _, _, _, path in sorted(jobs, key=lambda job: job[:2])]
+    table = pa.concat_tables(parts, promote_options="default").combine_chunks()
+    path = out / f"{backend}.parquet"
+    write_table(table.replace_schema_metadata(about | {"commit": _commit()}), path)
+    return path
+
+
+_Job = tuple[int, int, tuple[str, "NDArray[np.void]"], Path]
+
+
+def _jobs(folder: Path, layers: NDArray[np.void], targets: tuple[str, ...], about: dict[str, str]) -> list[_Job]:
+    """Return (number of the target, first layer, (target, layers), file), the first layers of all targets first."""
+    jobs: list[_Job] = []
+    for first in range(0, len(layers), CHUNK):
+        part = np.ascontiguousarray(layers[first : first + CHUNK])
+        for number, target in enumerate(targets):
+            identity = json.dumps([about["tool"], about["version"], target, json.loads(about["settings"])[target]])
+            digest = hashlib.sha256(identity.encode() + part.tobytes()).hexdigest()[:16]
+            jobs.append((number, first, (target, part), folder / f"{target}-{digest}.parquet"))
+    return jobs
+
+
+def _compute(backend: str, jobs: list[_Job], executor: Executor, say: Callable[[str], object]) -> None:
+    futures = {executor.submit(evaluate_chunk, backend, *job[2], job[3]): job for job in jobs}
+    try:
+        for done, future in enumerate(as_completed(futures), 1):
+            future.result()
+            _, first, (target, part), _ = futures[future]
+            say(f"{done}/{len(jobs)}: {target}, layers {first} to {first + len(part) - 1}")
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def evaluate_chunk(backend: str, target: str, layers: NDArray[np.void], path: Path) -> None:
+    """Ask an oracle about some layers on one target and write the rows: the whole file or none."""
+    answers = simulate.get(backend).evaluate_many(layers, target)
+    columns = {name: pa.array(layers[name]) for name in LAYER.names or ()}
+    columns["target"] = pa.array([target] * len(layers), pa.string())
+    columns["status"] = pa.array([answer["status"] for answer in answers], pa.string())
+    for name in dict.fromkeys(name for answer in answers for name in answer if name != "status"):
+        columns[name] = pa.array([answer.get(name) for answer in answers])
+    table = pa.table(columns)
+    atomically(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
+
+
+def _commit() -> str:
+    """Return the commit of this library's checkout, or its version where it is none."""
+    here = Path(__file__).parent
+    command = ["git", "-C", str(here), "rev-parse", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return f"version {metadata.version('hwnasbench')}"
