@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hwnasbench.networks.layers import Op
+
 if TYPE_CHECKING:
     from typing import Any
 
@@ -14,14 +16,17 @@ if TYPE_CHECKING:
 
     from hwnasbench.spaces.base import Space
 
+#: Architectures that are counted at a time.
+CHUNK = 100_000
 KEYS = ("params", "macs", "layers")
 
 
 def count_many(space: Space, vectors: NDArray[Any], dataset: str) -> dict[str, NDArray[np.int64]]:
     """Count parameters, multiply-accumulates and layers of many architectures.
 
-    Equal to `Network.counts` of each architecture's network, dead layers included, for spaces
-    where what a position's choice adds does not depend on the other positions (nasbench201, fbnet).
+    Equal to `Network.counts` of each architecture's network, dead layers included, for layer-wise
+    spaces and those where what a position's choice adds does not depend on the other positions
+    (nasbench201).
     The counts of NAS-Bench-201's live networks are those of the live vectors
     (`hwnasbench.spaces.nasbench201_features.live_representative`), but for additions.
 
@@ -46,12 +51,30 @@ def count_many(space: Space, vectors: NDArray[Any], dataset: str) -> dict[str, N
         When the space has no macro-architecture for `dataset`.
     """
     checked = space.vectors(vectors)
+    if space.layerwise:
+        parts = [_count_chains(space, checked[i : i + CHUNK], dataset) for i in range(0, max(len(checked), 1), CHUNK)]
+        return {key: np.concatenate([part[key] for part in parts]) for key in KEYS}
     base, tables = _tables(space, dataset)
     out = {}
     for number, key in enumerate(KEYS):
         total = np.full(len(checked), base[number], np.int64)
         for position, table in enumerate(tables):
             total += table[number][checked[:, position]]
+        out[key] = total
+    return out
+
+
+def _count_chains(space: Space, vectors: NDArray[Any], dataset: str) -> dict[str, NDArray[np.int64]]:
+    """Sum the counts of the fragments of layer-wise networks."""
+    composition = space.compose(vectors, dataset)
+    pool = composition.pool
+    out = {}
+    for key, column in (("params", pool["params"]), ("macs", pool["macs"]), ("layers", pool["op"] != Op.ZERO)):
+        running = np.concatenate([[0], np.cumsum(column, dtype=np.int64)])
+        costs = running[composition.starts[1:]] - running[composition.starts[:-1]]
+        total = np.zeros(len(vectors), np.int64)
+        for slot, weight in enumerate(composition.weights):
+            total += weight * costs[composition.codes[:, slot]]
         out[key] = total
     return out
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hwnasbench.networks import Network
+    from hwnasbench.spaces.chain import Composition
 
     ArchitectureLike = "Architecture | str | int | Sequence[int] | Sequence[str] | NDArray[Any]"
 
@@ -80,6 +81,8 @@ class Space:
         Data sets for which a network can be laid out.
     notations : tuple of str
         Foreign notations that `parse` and `format` know by name.
+    layerwise : bool
+        Whether networks are chains of fragments (`hwnasbench.spaces.chain`).
     """
 
     name: str = ""
@@ -89,6 +92,7 @@ class Space:
     enumerable: bool = False
     datasets: tuple[str, ...] = ()
     notations: tuple[str, ...] = ()
+    layerwise: bool = False
 
     # -- size ---------------------------------------------------------------------------------
 
@@ -356,12 +360,26 @@ class Space:
         UnknownName
             When the space has no macro-architecture for `dataset`.
         """
+        return self._network(self.parse(arch), self._dataset(dataset))
+
+    def _dataset(self, dataset: str | None) -> str:
         from hwnasbench.errors import UnknownName
 
         chosen = self.datasets[0] if dataset is None else dataset
         if chosen not in self.datasets:
             raise UnknownName(f"data set of {self.name}", dataset, self.datasets)
-        return self._network(self.parse(arch), chosen)
+        return chosen
+
+    def layer_table(self, archs: Any, dataset: str | None = None) -> tuple[NDArray[np.void], NDArray[np.int64]]:
+        """Return the live layers of many architectures, and the (n + 1,) offsets of each one's."""
+        composition = self.compose(archs, dataset)
+        return composition.pool, composition.starts[:-1]
+
+    def compose(self, archs: Any, dataset: str | None = None) -> Composition:
+        """Return the live networks of many architectures as sums of fragments."""
+        from hwnasbench.spaces.fragments import compose_networks
+
+        return compose_networks(self, self.vectors(archs), self._dataset(dataset))
 
     def _network(self, arch: Architecture, dataset: str) -> Network:
         raise NotImplementedError

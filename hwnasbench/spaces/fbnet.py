@@ -9,16 +9,18 @@ from __future__ import annotations
 import itertools
 
 from hwnasbench.errors import InvalidArchitecture, UnknownName, nearest
-from hwnasbench.spaces.base import Architecture, Space
+from hwnasbench.spaces.base import Architecture
+from hwnasbench.spaces.chain import LayerwiseSpace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any, NamedTuple
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from hwnasbench.networks import Network
+    from hwnasbench.networks import Builder
 else:
     from collections import namedtuple
 
@@ -49,7 +51,7 @@ MACROS = {
 }
 
 
-class FBNet(Space):
+class FBNet(LayerwiseSpace):
     """The FBNet space: 9^22 layer-wise networks.
 
     Read as a list of 22 operator indices, a ``2_8_6_...`` string, or operator names (a list, or
@@ -129,7 +131,17 @@ class FBNet(Space):
             return [f"{op}@{position}" for position in range(22) for op in OPERATORS]
         return [f"count:{op}@stage{stage + 1}" for stage in range(7) for op in OPERATORS]
 
-    def _network(self, arch: Architecture, dataset: str) -> Network:
-        from hwnasbench.spaces.fbnet_network import build
+    def _input_size(self, vector: tuple[int, ...], dataset: str) -> int:
+        return MACROS[dataset].resolution
 
-        return build(arch, dataset)
+    def _blocks(self, builder: Builder, vector: tuple[int, ...], dataset: str) -> Iterator[int]:
+        from hwnasbench.spaces.fbnet_network import blocks
+
+        return blocks(builder, vector, dataset)
+
+    def slot_codes(self, vectors: NDArray[Any], dataset: str) -> NDArray[np.int64]:
+        import numpy as np
+
+        codes = np.zeros((len(vectors), len(self.choices) + 2), np.int64)
+        codes[:, 1:-1] = vectors
+        return codes

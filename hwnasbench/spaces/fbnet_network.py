@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hwnasbench.networks.layers import INPUT, Activation, Builder, Network, Op
+from hwnasbench.networks.layers import INPUT, Activation, Op
 from hwnasbench.spaces.fbnet import MACROS, OPERATORS, SKIP, STAGE_BLOCKS, STAGE_CHANNELS, STEM_CHANNELS
 
 if TYPE_CHECKING:
-    from hwnasbench.spaces.base import Architecture
+    from collections.abc import Iterator
+
+    from hwnasbench.networks.layers import Builder, Network
 
 #: (kernel, expansion, groups) of each operator but skip.
 _BLOCKS = tuple(
@@ -19,8 +21,8 @@ _BLOCKS = tuple(
 )
 
 
-def build(arch: Architecture, dataset: str) -> Network:
-    """Lay out an architecture at a data set's input size.
+def blocks(builder: Builder, vector: tuple[int, ...], dataset: str) -> Iterator[int]:
+    """Lay out an architecture at a data set's input size, slot after slot.
 
     A block is a 1x1 convolution, a depthwise k x k convolution with the block's stride, and a 1x1
     convolution, each with batch normalisation and the first two with ReLU; the 1x1 convolutions
@@ -31,25 +33,28 @@ def build(arch: Architecture, dataset: str) -> Network:
 
     Parameters
     ----------
-    arch : Architecture
-        An architecture of the space.
+    builder : Builder
+        Holds nothing yet.
+    vector : tuple of int
+        An operator a block.
     dataset : str
         One of `hwnasbench.spaces.fbnet.MACROS`.
 
-    Returns
-    -------
-    Network
+    Yields
+    ------
+    int
+        The last layer of the stem, of each block and of the head.
     """
     macro = MACROS[dataset]
-    builder = Builder((3, macro.resolution, macro.resolution))
     x = builder.conv(INPUT, STEM_CHANNELS, 3, macro.stem_stride, activation=Activation.RELU)
-    choices = iter(arch.vector)
-    for blocks, channels, stage_stride in zip(STAGE_BLOCKS, STAGE_CHANNELS, macro.stage_strides, strict=True):
-        for number in range(blocks):
+    yield x
+    choices = iter(vector)
+    for count, channels, stage_stride in zip(STAGE_BLOCKS, STAGE_CHANNELS, macro.stage_strides, strict=True):
+        for number in range(count):
             x = _block(builder, x, next(choices), channels, 1 if number else stage_stride)
+            yield x
     x = builder.conv(x, macro.header, 1, activation=Activation.RELU)
-    builder.linear(builder.global_pool(x), macro.classes)
-    return builder.build(str(arch), dataset)
+    yield builder.linear(builder.global_pool(x), macro.classes)
 
 
 def _block(builder: Builder, x: int, choice: int, channels: int, stride: int) -> int:
