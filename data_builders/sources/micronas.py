@@ -1,0 +1,16 @@
+"""MicroNAS has records of single layers, no column of a search space; see `data_builders.operators.micronas`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from data_builders.catalog import Folder
+    from hwnasbench.tables.write import ColumnData
+
+
+def columns(files: Folder) -> Iterator[ColumnData]:
+    """Yield nothing: its layers belong to no registered space."""
+    yield from ()
