@@ -53,8 +53,11 @@ class Fpga(CostModel):
         again = np.where(matrix & ~layers.is_depthwise, np.maximum(outer / groups, 1.0), 1.0)
         read = layers.input_bytes * np.where(tiles > layers.batch, margin, 1.0) * again
         moved = read + layers.weight_bytes * tiles + layers.output_bytes
-        moving = moved / v.dram_gbps * 1e-6
-        latency = computing + moving - v.overlap * np.minimum(computing, moving) + v.layer_us * 1e-3
+        # Additions done while the outputs of the layer before leave the chip cost nothing of their own.
+        own = np.where(layers.is_elementwise & (v.fused_elementwise > 0.5), 0.0, 1.0)
+        moved = moved * own
+        computing, moving = computing * own, moved / v.dram_gbps * 1e-6
+        latency = computing + moving - v.overlap * np.minimum(computing, moving) + v.layer_us * 1e-3 * own
         return LayerCosts(
             latency=latency,
             mac=1e-9 * layers.work * v.mac_pj,
