@@ -12,6 +12,30 @@ if TYPE_CHECKING:
 
 #: The spaces' own papers (bibliographic data recalled, not looked up).
 _SPACES = {
+    "nasbench101": """@inproceedings{ying2019nasbench101,
+  title = {{NAS-Bench-101}: Towards Reproducible Neural Architecture Search},
+  author = {Ying, Chris and Klein, Aaron and Christiansen, Eric and Real, Esteban and Murphy, Kevin and Hutter, Frank},
+  booktitle = {International Conference on Machine Learning},
+  year = {2019}
+}""",
+    "darts": """@inproceedings{liu2019darts,
+  title = {{DARTS}: Differentiable Architecture Search},
+  author = {Liu, Hanxiao and Simonyan, Karen and Yang, Yiming},
+  booktitle = {International Conference on Learning Representations},
+  year = {2019}
+}""",
+    "shufflenetv2": """@inproceedings{guo2020spos,
+  title = {Single Path One-Shot Neural Architecture Search with Uniform Sampling},
+  author = {Guo, Zichao and others},
+  booktitle = {European Conference on Computer Vision},
+  year = {2020}
+}""",
+    "resnet": """@article{yuan2021nas4rram,
+  title = {{NAS4RRAM}: Neural Network Architecture Search for Inference on {RRAM}-based Accelerators},
+  author = {Yuan, Zhihang and others},
+  journal = {Science China Information Sciences},
+  year = {2021}
+}""",
     "nasbench201": """@inproceedings{dong2020nasbench201,
   title = {{NAS-Bench-201}: Extending the Scope of Reproducible Neural Architecture Search},
   author = {Dong, Xuanyi and Yang, Yi},
@@ -22,6 +46,49 @@ _SPACES = {
   title = {{FBNet}: Hardware-Aware Efficient {ConvNet} Design via Differentiable Neural Architecture Search},
   author = {Wu, Bichen and others},
   booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition},
+  year = {2019}
+}""",
+    "mobilenetv2": """@inproceedings{sandler2018mobilenetv2,
+  title = {{MobileNetV2}: Inverted Residuals and Linear Bottlenecks},
+  author = {Sandler, Mark and Howard, Andrew and Zhu, Menglong and Zhmoginov, Andrey and Chen, Liang-Chieh},
+  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition},
+  year = {2018}
+}""",
+    "proxylessnas": """@inproceedings{cai2019proxylessnas,
+  title = {{ProxylessNAS}: Direct Neural Architecture Search on Target Task and Hardware},
+  author = {Cai, Han and Zhu, Ligeng and Han, Song},
+  booktitle = {International Conference on Learning Representations},
+  year = {2019}
+}""",
+    "ofa_mobilenetv3": """@inproceedings{cai2020once,
+  title = {Once-for-All: Train One Network and Specialize it for Efficient Deployment},
+  author = {Cai, Han and Gan, Chuang and Wang, Tianzhe and Zhang, Zhekai and Han, Song},
+  booktitle = {International Conference on Learning Representations},
+  year = {2020}
+}""",
+    "mnasnet": """@inproceedings{ahmad2024accelnasbench,
+  title = {{Accel-NASBench}: Sustainable Benchmarking for Accelerator-Aware {NAS}},
+  author = {Ahmad, Afzal and others},
+  booktitle = {ACM/IEEE Design Automation Conference},
+  year = {2024}
+}
+
+@inproceedings{tan2019mnasnet,
+  title = {{MnasNet}: Platform-Aware Neural Architecture Search for Mobile},
+  author = {Tan, Mingxing and others},
+  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition},
+  year = {2019}
+}""",
+    "nasbench_macro": """@inproceedings{su2021prioritized,
+  title = {Prioritized Architecture Sampling with {Monto-Carlo} Tree Search},
+  author = {Su, Xiu and others},
+  booktitle = {IEEE/CVF Conference on Computer Vision and Pattern Recognition},
+  year = {2021}
+}""",
+    "efficientnet": """@inproceedings{tan2019efficientnet,
+  title = {{EfficientNet}: Rethinking Model Scaling for Convolutional Neural Networks},
+  author = {Tan, Mingxing and Le, Quoc V.},
+  booktitle = {International Conference on Machine Learning},
   year = {2019}
 }""",
 }

@@ -324,9 +324,9 @@ class Builder:
         """Add an average over the whole image."""
         return self._append(Op.GLOBAL_POOL, [source], (self.shape(source)[0], 1, 1))
 
-    def add(self, sources: Sequence[int]) -> int:
+    def add(self, sources: Sequence[int], *, activation: Activation = Activation.NONE) -> int:
         """Add the sum of several layers of one shape."""
-        return self._append(Op.ADD, sources, self.shape(sources[0]))
+        return self._append(Op.ADD, sources, self.shape(sources[0]), activation=activation)
 
     def mul(self, source: int, scale: int, *, activation: Activation = Activation.NONE) -> int:
         """Add the product of a layer and a 1 x 1 scale of as many channels."""

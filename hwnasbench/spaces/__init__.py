@@ -17,6 +17,16 @@ __all__ = ["Architecture", "Space", "get", "names"]
 _REGISTRY = {
     "nasbench201": ("hwnasbench.spaces.nasbench201", "NasBench201"),
     "fbnet": ("hwnasbench.spaces.fbnet", "FBNet"),
+    "resnet": ("hwnasbench.spaces.resnet", "ResNet"),
+    "shufflenetv2": ("hwnasbench.spaces.shufflenetv2", "ShuffleNetV2"),
+    "darts": ("hwnasbench.spaces.darts", "Darts"),
+    "nasbench101": ("hwnasbench.spaces.nasbench101", "NasBench101"),
+    "mobilenetv2": ("hwnasbench.spaces.mobilenetv2", "MobileNetV2"),
+    "proxylessnas": ("hwnasbench.spaces.proxylessnas", "ProxylessNAS"),
+    "ofa_mobilenetv3": ("hwnasbench.spaces.ofa_mobilenetv3", "OFAMobileNetV3"),
+    "mnasnet": ("hwnasbench.spaces.mnasnet", "MnasNet"),
+    "nasbench_macro": ("hwnasbench.spaces.nasbench_macro", "NASBenchMacro"),
+    "efficientnet": ("hwnasbench.spaces.efficientnet", "EfficientNet"),
 }
 _INSTANCES: dict[str, Space] = {}
 
