@@ -76,7 +76,8 @@ class Mcu(CostModel):
         convolution = np.where(copies, values.conv_cycles, values.pointwise_cycles)
         convolution = np.where(layers.is_depthwise, values.depthwise_cycles, convolution)
         rate = np.where(layers.is_conv, convolution, values.linear_cycles)
-        return np.where(layers.weight_bits < 8, rate + values.unpack_cycles, rate)
+        unpacked: Floats = np.where(layers.weight_bits < 8, rate + values.unpack_cycles, rate)
+        return unpacked
 
     def peak_macs(self, values: Values, weight_bits: Any, activation_bits: Any) -> Any:
         """Return the multiply-accumulates a millisecond of the fastest operator class."""
