@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Modules of this package that fit devices, in the order in which they run.
-MODULES: tuple[str, ...] = ()
+MODULES: tuple[str, ...] = ("mcu", "accelerators")
 
 
 @dataclass
@@ -87,5 +87,4 @@ def write(fit: Fit, folder: Path) -> None:
     """Write one device's file into `folder`."""
     from hwnasbench.tables.write import atomically
 
-    with atomically(folder / f"{fit.device}.toml") as path:
-        path.write_text(fit.to_toml(), "utf-8")
+    atomically(folder / f"{fit.device}.toml", lambda path: path.write_text(fit.to_toml(), "utf-8"))
