@@ -41,14 +41,26 @@ def consistent(network):
     assert (sources < targets).all()
     assert (np.diff(targets) >= 0).all()
     assert (np.bincount(targets, minlength=len(layers)) == layers["inputs"]).all()
-    assert ((layers["inputs"] > 1) <= (layers["op"] == Op.ADD)).all()
+    assert ((layers["inputs"] > 1) <= np.isin(layers["op"], (Op.ADD, Op.MUL, Op.CONCAT))).all()
     inner = sources != INPUT
-    for out, into in (("out_channels", "in_channels"), ("out_height", "in_height"), ("out_width", "in_width")):
+    scales = np.append(False, targets[1:] == targets[:-1]) & (layers["op"][targets] == Op.MUL)
+    assert (layers["out_height"][sources[scales]] == 1).all()
+    assert (layers["out_width"][sources[scales]] == 1).all()
+    assert (layers["out_channels"][sources[scales]] == layers["in_channels"][targets[scales]]).all()
+    inner &= ~scales
+    for out, into in (("out_height", "in_height"), ("out_width", "in_width")):
         assert (layers[out][sources[inner]] == layers[into][targets[inner]]).all()
-    first = layers[targets[~inner]]
+    joined = layers["op"][targets] == Op.CONCAT
+    whole = inner & ~joined
+    assert (layers["out_channels"][sources[whole]] == layers["in_channels"][targets[whole]]).all()
+    channels = np.append(network.input_shape[0], layers["out_channels"])[sources + 1]
+    joins = layers["op"] == Op.CONCAT
+    sums = np.bincount(targets[joined], channels[joined], len(layers))
+    assert (sums[joins] == layers["out_channels"][joins]).all()
+    first = layers[targets[sources == INPUT]]
     assert {tuple(row) for row in first[["in_channels", "in_height", "in_width"]].tolist()} == {network.input_shape}
     for side in ("height", "width"):
-        windows = np.isin(layers["op"], (Op.CONV, Op.AVG_POOL))
+        windows = np.isin(layers["op"], (Op.CONV, Op.AVG_POOL, Op.MAX_POOL))
         w = layers[windows]
         assert (w[f"out_{side}"] == (w[f"in_{side}"] + 2 * w["padding"] - w["kernel"]) // w["stride"] + 1).all()
     wide = layers["out_channels"].astype(np.int64)
@@ -56,7 +68,9 @@ def consistent(network):
     weights *= np.isin(layers["op"], (Op.CONV, Op.LINEAR))
     assert (layers["params"] == weights + 2 * wide * layers["batch_norm"] + wide * layers["bias"]).all()
     assert (layers["macs"] == weights * layers["out_height"] * layers["out_width"]).all()
-    assert (layers["in_channels"] % layers["groups"] == 0).all()
+    slices = layers["op"] == Op.SLICE
+    assert (layers["in_channels"] % layers["groups"] == 0)[~slices].all()
+    assert (layers["groups"] - 1 + layers["out_channels"] <= layers["in_channels"])[slices].all()
     assert layers[-1]["out_channels"] == network.classes
     return True
 

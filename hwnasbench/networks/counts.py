@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from hwnasbench.spaces.base import Space
 
+#: Spaces where what a choice adds does not depend on the other positions.
+ADDITIVE = frozenset({"nasbench201"})
 #: Architectures that are counted at a time.
 CHUNK = 100_000
 KEYS = ("params", "macs", "layers")
@@ -24,9 +26,8 @@ KEYS = ("params", "macs", "layers")
 def count_many(space: Space, vectors: NDArray[Any], dataset: str) -> dict[str, NDArray[np.int64]]:
     """Count parameters, multiply-accumulates and layers of many architectures.
 
-    Equal to `Network.counts` of each architecture's network, dead layers included, for layer-wise
-    spaces and those where what a position's choice adds does not depend on the other positions
-    (nasbench201).
+    Equal to `Network.counts` of each architecture's network, dead layers included. Layer-wise
+    spaces and `ADDITIVE` ones need few networks for that, others one an architecture.
     The counts of NAS-Bench-201's live networks are those of the live vectors
     (`hwnasbench.spaces.nasbench201_features.live_representative`), but for additions.
 
@@ -54,6 +55,9 @@ def count_many(space: Space, vectors: NDArray[Any], dataset: str) -> dict[str, N
     if space.layerwise:
         parts = [_count_chains(space, checked[i : i + CHUNK], dataset) for i in range(0, max(len(checked), 1), CHUNK)]
         return {key: np.concatenate([part[key] for part in parts]) for key in KEYS}
+    if space.name not in ADDITIVE:
+        found = [space.network(vector, dataset).counts() for vector in checked]
+        return {key: np.array([counts[key] for counts in found], np.int64) for key in KEYS}
     base, tables = _tables(space, dataset)
     out = {}
     for number, key in enumerate(KEYS):
