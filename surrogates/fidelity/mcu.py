@@ -60,7 +60,7 @@ def _fitting() -> list[str]:
     for name, dataset, seeds in _SAMPLE:
         space = spaces.get(name)
         for seed in seeds:
-            network = space.network(space.sample(seed=seed), dataset).live().at("int8")
+            network = space.network(space.sample(np.random.default_rng(seed)), dataset).live().at("int8")
             if len(network):
                 lines.append(f"| {name}, seed {seed}, {dataset} | " + " | ".join(_needs(network)) + " |")
     return lines
