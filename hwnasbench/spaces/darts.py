@@ -56,6 +56,8 @@ class Darts(Space):
     enumerable = False
     datasets = ("cifar10", "cifar100", "imagenet")
     notations = ("genotype",)
+    #: Of the largest network: 20 cells of 8 separable convolutions (4 layers each) and 2 inputs (two of them halved).
+    max_weighted_layers = 20 * (8 * 4 + 2) + 2 + 2
 
     # -- notations ----------------------------------------------------------------------------
 
@@ -109,7 +111,7 @@ class Darts(Space):
                 (low, low_op), (high, high_op) = sorted((source, op) for op, source in cell[2 * node : 2 * node + 2])
                 if (low, high) not in PAIRS[node]:
                     raise InvalidArchitecture(
-                        f"node {node} takes the inputs {low} and {high}; expected two different ones from 0 to {node + 1}"
+                        f"node {node} takes the inputs {low}, {high}; expected two different ones from 0 to {node + 1}"
                     )
                 vector += [PAIRS[node].index((low, high)), _operator(low_op), _operator(high_op)]
         return Architecture(self, self._check_vector(vector))

@@ -48,6 +48,8 @@ class NasBench101(Space):
     enumerable = False
     datasets = ("cifar10",)
     notations = ("matrix",)
+    #: Convolutions and linear layers of the largest network: 5 operators and 4 projections a cell, stem, classifier.
+    max_weighted_layers = 9 * 9 + 2
 
     @property
     def size(self) -> int:
@@ -91,7 +93,7 @@ class NasBench101(Space):
         n = len(rows)
         if not 2 <= n <= VERTICES or any(len(row) != n for row in rows) or len(names) != n:
             raise InvalidArchitecture(
-                f"a cell has 2 to {VERTICES} vertices, a square matrix and as many operators (input and output included)"
+                f"a cell has 2 to {VERTICES} vertices, a square matrix and as many operators (with input and output)"
             )
         if any(rows[s][t] not in (0, 1) or (rows[s][t] and t <= s) for s in range(n) for t in range(n)):
             raise InvalidArchitecture("the adjacency matrix holds 0 and 1 above its diagonal, and 0 elsewhere")

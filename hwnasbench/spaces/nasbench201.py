@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hwnasbench.networks import Network
+    from hwnasbench.spaces.chain import Composition
 
 #: Operators in the order of the space's own decision vector (the order NAS-Bench-201 publishes).
 OPERATORS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
@@ -271,6 +272,11 @@ class NasBench201(Space):
         from hwnasbench.spaces.nasbench201_features import NAMES
 
         return list(NAMES)
+
+    def compose(self, archs: Any, dataset: str | None = None) -> Composition:
+        from hwnasbench.spaces.nasbench201_compose import compose
+
+        return compose(self, self.vectors(archs), self._dataset(dataset))
 
     def _network(self, arch: Architecture, dataset: str) -> Network:
         from hwnasbench.spaces.nasbench201_network import build

@@ -10,6 +10,8 @@ import numpy as np
 from hwnasbench.spaces.nasbench201 import CONV1, CONV3, EDGES, NONE, OPERATORS, POOL, SKIP
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from numpy.typing import NDArray
 
     from hwnasbench.spaces.nasbench201 import NasBench201
@@ -45,6 +47,26 @@ NAMES: tuple[str, ...] = (
 )
 
 
+def live_vectors(vectors: NDArray[Any]) -> NDArray[np.int8]:
+    """Return the decision vectors with every edge off the input-output paths set to none.
+
+    Parameters
+    ----------
+    vectors : (n, 6) ndarray of int8
+
+    Returns
+    -------
+    (n, 6) ndarray of int8
+    """
+    used = vectors != NONE
+    alive = [used[:, list(path)].all(axis=1) for path in PATHS]
+    on_path = [
+        np.any([alive[number] for number, path in enumerate(PATHS) if edge in path], axis=0)
+        for edge in range(len(EDGES))
+    ]
+    return np.where(np.stack(on_path, axis=1), vectors, np.int8(NONE)).astype(np.int8)
+
+
 def live_representative(vectors: NDArray[np.int8]) -> NDArray[np.int8]:
     """Return the decision vector of each cell's live graph, the one that ``graph_key`` picks.
 
@@ -55,16 +77,10 @@ def live_representative(vectors: NDArray[np.int8]) -> NDArray[np.int8]:
     Returns
     -------
     (n, 6) ndarray of int8
-        Edges off the input-output paths set to none; of the two orders of the inner nodes, where
-        the edge between them is none, the smaller.
+        `live_vectors`; of the two orders of the inner nodes, where the edge between them is none,
+        the smaller.
     """
-    used = vectors != NONE
-    alive = [used[:, list(path)].all(axis=1) for path in PATHS]
-    on_path = [
-        np.any([alive[number] for number, path in enumerate(PATHS) if edge in path], axis=0)
-        for edge in range(len(EDGES))
-    ]
-    live = np.where(np.stack(on_path, axis=1), vectors, np.int8(NONE)).astype(np.int8)
+    live = live_vectors(vectors)
     swapped = live[:, _SWAP]
     powers = 5 ** np.arange(len(EDGES) - 1, -1, -1)
     swap = (live[:, 2] == NONE) & (swapped @ powers < live @ powers)

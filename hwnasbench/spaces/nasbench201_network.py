@@ -63,23 +63,25 @@ def _reduction(builder: Builder, x: int, channels: int) -> int:
     return builder.add([short_cut, y])
 
 
-def _cell(builder: Builder, x: int, vector: tuple[int, ...]) -> int:
+def add_operator(builder: Builder, x: int, choice: int) -> int:
+    """Add the operator of one edge; a skip adds nothing."""
     channels = builder.shape(x)[0]
+    if choice == NONE:
+        return builder.zero(x)
+    if choice == CONV1:
+        return _conv(builder, x, channels, 1)
+    if choice == CONV3:
+        return _conv(builder, x, channels, 3)
+    return builder.avg_pool(x, 3, 1, 1) if choice == POOL else x
+
+
+def _cell(builder: Builder, x: int, vector: tuple[int, ...]) -> int:
     nodes = [x]
     for node in (1, 2, 3):
         terms = []
         for choice, (source, target) in zip(vector, EDGES, strict=True):
             if target != node:
                 continue
-            value = nodes[source]
-            if choice == NONE:
-                value = builder.zero(value)
-            elif choice == CONV1:
-                value = _conv(builder, value, channels, 1)
-            elif choice == CONV3:
-                value = _conv(builder, value, channels, 3)
-            elif choice == POOL:
-                value = builder.avg_pool(value, 3, 1, 1)
-            terms.append(value)
+            terms.append(add_operator(builder, nodes[source], choice))
         nodes.append(builder.add(terms) if len(terms) > 1 else terms[0])
     return nodes[3]

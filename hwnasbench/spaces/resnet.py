@@ -39,6 +39,8 @@ class ResNet(Space):
     choices = (MAX_BLOCKS,) * STAGES + (len(CHANNELS),) * (1 + STAGES * _WIDE)
     enumerable = False
     datasets = ("cifar10", "cifar100")
+    #: Of the largest network: two convolutions and a projection a block, stem and classifier.
+    max_weighted_layers = 3 * STAGES * MAX_BLOCKS + 2
 
     def _parse_string(self, text: str) -> Architecture:
         stem, *stages = text.replace(" ", "").split("|")
