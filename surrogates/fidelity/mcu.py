@@ -11,6 +11,7 @@ from hwnasbench.costs import model
 from hwnasbench.costs.layers import Layers
 from hwnasbench.costs.mcu import Mcu
 from hwnasbench.devices import catalog
+from hwnasbench.spaces.fragments import peak_elements
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,8 +34,8 @@ def section(sources: Path | None) -> str:
         "",
         *(_scores(sources) if sources else ["Not compared here: the published files are absent."]),
         "",
-        "What a network needs and whether it fits, at int8. Activations are the largest input, output and scratch",
-        "of one layer, a lower bound where branches keep other tensors alive.",
+        "What a network needs and whether it fits, at int8. Activations are the most that is alive at once and",
+        "the largest scratch of any layer.",
         "",
         "| network | activations [KiB] | weights [KiB] | " + " | ".join(_DEVICES) + " |",
         "|---|---|---|" + "---|" * len(_DEVICES),
@@ -71,9 +72,9 @@ def _needs(network: Network) -> list[str]:
     mcu = model("mcu")
     assert isinstance(mcu, Mcu)
     layers = Layers(network.layers)
-    tensors = layers.input_bytes + layers.output_bytes
+    tensors = peak_elements(network)  # bytes at int8
     values = [mcu.values({k: v["value"] for k, v in catalog()[name].parameters().items()}) for name in _DEVICES]
-    peaks = [float(np.max(tensors + mcu.workspace(layers, value))) / 1024 for value in values]
+    peaks = [(tensors + float(mcu.workspace(layers, value).max())) / 1024 for value in values]
     cells = [f"{peaks[0]:.1f}", f"{network.memory:.1f}"]
     for value, peak in zip(values, peaks, strict=True):
         short = mcu.shortfall(value, peak, network.memory)
