@@ -170,13 +170,17 @@ class Network:
     def at(self, precision: str) -> Network:
         """Return the network with every layer at one precision, such as ``int8`` or ``w4a8``.
 
+        At ``per_layer`` every layer keeps its own bits.
+
         Raises
         ------
         UnknownName
             When the precision is unknown.
         """
-        from hwnasbench.vocabulary import precision_bits
+        from hwnasbench.vocabulary import PER_LAYER, precision_bits
 
+        if precision == PER_LAYER:
+            return self
         layers = self.layers.copy()
         layers["weight_bits"], layers["activation_bits"] = precision_bits(precision)
         return replace(self, layers=layers)

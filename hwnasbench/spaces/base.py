@@ -57,13 +57,13 @@ class Architecture:
         return hash((self.space.name, self.vector))
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (self.space.name, self.vector)
+        return Architecture, (self.space, self.vector)
 
 
-def _rebuild(name: str, vector: tuple[int, ...]) -> Architecture:
+def _registered(name: str) -> Space:
     from hwnasbench import spaces
 
-    return Architecture(spaces.get(name), vector)
+    return spaces.get(name)
 
 
 class Space:
@@ -93,6 +93,10 @@ class Space:
     datasets: tuple[str, ...] = ()
     notations: tuple[str, ...] = ()
     layerwise: bool = False
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Rebuild by the registered name; spaces that are made otherwise say how they are."""
+        return _registered, (self.name,)
 
     # -- size ---------------------------------------------------------------------------------
 
@@ -372,7 +376,9 @@ class Space:
 
     def layer_table(self, archs: Any, dataset: str | None = None) -> tuple[NDArray[np.void], NDArray[np.int64]]:
         """Return the live layers of many architectures, and the (n + 1,) offsets of each one's."""
-        composition = self.compose(archs, dataset)
+        from hwnasbench.spaces.fragments import compose_networks
+
+        composition = compose_networks(self, self.vectors(archs), self._dataset(dataset))
         return composition.pool, composition.starts[:-1]
 
     def compose(self, archs: Any, dataset: str | None = None) -> Composition:
