@@ -13,12 +13,15 @@ import numpy as np
 
 from hwnasbench.costs.base import CostModel, Values, require
 from hwnasbench.costs.layers import LayerCosts, Layers
+from hwnasbench.networks.layers import Activation
 
 if TYPE_CHECKING:
     from typing import Any
 
 #: Bits of one block RAM, which the `bram` count is in.
 _BRAM_BITS = 18 * 1024
+#: The last activation that only clips; those after it need a multiplication or a table.
+_CLIPPING = int(Activation.RELU6)
 
 
 class Fpga(CostModel):
@@ -43,7 +46,9 @@ class Fpga(CostModel):
         tiles = np.ceil(layers.out_height / tile_rows) * np.ceil(layers.out_width / tile_columns) * layers.batch
         vector = np.maximum(layers.input_elements, layers.pool_operations) / v.vector_lanes
         cycles = np.where(matrix, steps * kernel**2 * positions * layers.batch + tiles * steps * v.tile_cycles, vector)
-        computing = cycles / v.clock_mhz * 1e-3
+        # Non-linearities other than a clipping follow the multiplications.
+        curved = (layers.activation > _CLIPPING) * layers.output_elements / v.activation_lanes
+        computing = (cycles + curved) / v.clock_mhz * 1e-3
 
         # A tile reads the margin of its kernel beside its own inputs.
         span = kernel - stride
@@ -70,6 +75,10 @@ class Fpga(CostModel):
     def peak_macs(self, values: Values, weight_bits: Any, activation_bits: Any) -> Any:
         """Return the multiply-accumulates a millisecond with all lanes in use."""
         return values.input_lanes * values.output_lanes * values.clock_mhz * 1e3
+
+    def overhead(self, values: Values) -> float:
+        """Return the milliseconds that the host spends on a call."""
+        return float(values.call_us) * 1e-3
 
     def resources(self, values: Values) -> dict[str, Any]:
         """Return the ``dsp`` slices, ``lut`` and ``bram`` (18 Kibit) of the design.

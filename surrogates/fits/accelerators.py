@@ -30,7 +30,7 @@ PUBLISHED = {
     "eyeriss": {"clock_mhz": 200.0, "dram_gbps": 2.0},
     "fpga": {"clock_mhz": 120.0, "dram_gbps": 1.5},
 }
-ULTRA96 = {"clock_mhz": 300.0, "dram_gbps": 2.0, "layer_us": 20.0}
+ULTRA96 = {"dram_gbps": 3.0, "layer_us": 5.0, "call_us": 100.0, "activation_lanes": 8.0}
 _CELLS = 1500
 _FOLDS = 5
 
@@ -46,8 +46,9 @@ class Sums:
     def latency(self, device: str, given: Mapping[str, float]) -> NDArray[np.float64]:
         """Return the milliseconds of each network on a device with some parameters replaced."""
         name = catalog()[device].cost["model"]
-        costs = model(name).cost(self.layers, values_of(device, given))
-        return np.bincount(self.owner, costs.latency, self.count)
+        values = values_of(device, given)
+        costs = model(name).cost(self.layers, values)
+        return np.bincount(self.owner, costs.latency, self.count) + model(name).overhead(values)
 
 
 def values_of(device: str, given: Mapping[str, Any]) -> Values:
