@@ -1,0 +1,180 @@
+"""A systolic array: a layer is a matrix product, cut into folds of the array's size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hwnasbench.costs.base import CostModel, Values, require
+from hwnasbench.costs.layers import LayerCosts, Layers
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hwnasbench.costs.layers import Floats
+
+
+@dataclass
+class Folds:
+    """How a layer's product (pixels x window) by (window x filters) lies on the array, one group of channels.
+
+    Attributes
+    ----------
+    groups, pixels, window, filters : (n,) ndarray
+    rows, columns : (n,) ndarray
+        Folds down and across the array.
+    cycles : (n,) ndarray
+        Cycles of the whole layer, all groups.
+    """
+
+    groups: Floats
+    pixels: Floats
+    window: Floats
+    filters: Floats
+    rows: Floats
+    columns: Floats
+    cycles: Floats
+
+
+class Systolic(CostModel):
+    """Latency, energy and area of a systolic array with three buffers and a vector unit.
+
+    Layers without multiplications run on a vector unit of one lane a column. Computing hides behind
+    DRAM traffic or the other way round. Operands that do not fit their buffer are read again: inputs once for
+    each bufferful of weights, or weights once for each bufferful of inputs, whichever is less; partial sums stay
+    on the chip, since pixels can be cut to what the output buffer holds.
+    """
+
+    name = "systolic"
+
+    def folds(self, layers: Layers, values: Values) -> Folds:
+        """Return the folds of every layer and their cycles without stalls.
+
+        A fold costs, in an array of R rows and C columns through which T vectors stream, 2 R + C + T - 2 cycles
+        where an operand is loaded first and R + C + T - 2 where outputs stay; a group's last cycle counts from
+        zero (read in scalesim 3.0.0: compute/systolic_compute_{ws,os,is}.py and
+        memory/double_buffered_scratchpad_mem.py). Groups, depthwise ones too, run one after the other.
+        """
+        v = values
+        groups = np.where(layers.is_conv, layers.groups, 1.0)
+        pixels = layers.out_height * layers.out_width * layers.batch
+        kernel = layers.kernel * layers.kernel
+        channels = layers.in_channels / groups
+        together = v.window_on_rows > 0.5
+        repeats = np.where(together, 1.0, kernel)
+        window = channels * np.where(together, kernel, 1.0)
+        filters = layers.out_channels / groups
+        output, inputs = v.dataflow == 1, v.dataflow == 2
+        down = np.ceil(np.where(output, pixels, window) / v.rows)
+        across = np.ceil(np.where(inputs, pixels, filters) / v.columns)
+        streamed = np.where(output, window, np.where(inputs, filters, pixels)) * self._passes(layers, v)
+        steady = np.maximum(streamed, np.where(output, 0.0, v.overlap * v.rows))
+        fill = np.where(output, v.rows, 2.0 * v.rows) + v.columns - 2.0
+        count = groups * down * across * repeats
+        fills = count - (count - 1.0) * v.overlap
+        return Folds(
+            groups, pixels, window * repeats, filters, down * repeats, across, count * steady + fills * fill - groups
+        )
+
+    @staticmethod
+    def _passes(layers: Layers, values: Values) -> Floats:
+        """Return how long one product takes beside that of two words."""
+        word, least = values.word_bits, values.least_bits
+        whole_weight, whole_input = np.ceil(layers.weight_bits / word), np.ceil(layers.activation_bits / word)
+        weight = np.where(values.flexible > 0, np.maximum(layers.weight_bits, least) / word, whole_weight)
+        passes: Floats = weight * np.where(
+            values.flexible > 1, np.maximum(layers.activation_bits, least) / word, whole_input
+        )
+        return passes
+
+    @staticmethod
+    def traffic(layers: Layers, values: Values) -> tuple[Floats, Floats, Floats]:
+        """Return the bytes of inputs, weights and outputs that each layer moves from and to DRAM."""
+        inputs, weights, outputs = layers.input_bytes, layers.weight_bytes, layers.output_bytes
+        groups = np.where(layers.is_conv, layers.groups, 1.0)
+        room = values.input_kib * 1024.0
+        again_inputs = np.maximum(np.ceil(weights / (groups * values.weight_kib * 1024.0)) - 1.0, 0.0) * inputs
+        again_weights = np.maximum(np.ceil(inputs / (groups * room)) - 1.0, 0.0) * weights
+        first = again_inputs <= again_weights
+        stay = values.resident > 0.5
+        moved_inputs = np.where(stay & (inputs <= room), 0.0, inputs + np.where(first, again_inputs, 0.0))
+        moved_outputs = np.where(stay & (outputs <= values.output_kib * 1024.0), 0.0, outputs)
+        return moved_inputs, weights + np.where(first, 0.0, again_weights), moved_outputs
+
+    def cost(self, layers: Layers, values: Values) -> LayerCosts:
+        """Return the cost of every layer; see `CostModel.cost`."""
+        v = values
+        folds = self.folds(layers, v)
+        product = layers.is_conv | layers.is_linear
+        vector = np.maximum(layers.input_elements, layers.pool_operations)
+        cycles = np.where(product, folds.cycles, np.ceil(vector / v.columns))
+        moved = sum(self.traffic(layers, v), np.zeros(1))
+        latency = np.maximum(cycles / v.clock_mhz * 1e-3, moved / v.dram_gbps * 1e-6) + v.layer_us * 1e-3
+
+        scale = (v.technology_nm / v.reference_nm) ** v.energy_exponent
+        work = np.where(product, layers.work, vector)
+        product_bits = layers.weight_bits * layers.activation_bits
+        return LayerCosts(
+            latency=latency,
+            mac=1e-9 / 64 * work * v.mac_pj * product_bits * scale,
+            register=1e-9 / 8 * work * v.register_pj * layers.activation_bits * scale,
+            buffer=1e-9 * self._buffer_pj(layers, v, folds, product) * scale,
+            dram=8e-9 * moved * v.dram_pj_per_bit,
+            static=1e-3 * v.static_mw * latency,
+        )
+
+    @staticmethod
+    def _buffer_pj(layers: Layers, values: Values, folds: Folds, product: Any) -> Floats:
+        """Return the energy of all buffers: each fold reads its operands and adds to its outputs."""
+        v = values
+        output, inputs = v.dataflow == 1, v.dataflow == 2
+        read_inputs = folds.pixels * folds.window * folds.groups * np.where(inputs, 1.0, folds.columns)
+        read_weights = layers.weight_elements * np.where(output, folds.rows, np.where(inputs, folds.columns, 1.0))
+        sums = np.where(output, 1.0, 2.0 * folds.rows - 1.0) * v.accumulator_bits
+        base = v.sram_pj_per_bit / 32.0**v.sram_exponent
+        input_pj, weight_pj, output_pj = (
+            base * kib**v.sram_exponent for kib in (v.input_kib, v.weight_kib, v.output_kib)
+        )
+        read_bits = np.where(product, read_inputs, layers.input_elements) * layers.activation_bits
+        sum_bits = layers.output_elements * np.where(product, sums, layers.activation_bits)
+        energy: Floats = input_pj * read_bits + weight_pj * read_weights * layers.weight_bits + output_pj * sum_bits
+        return energy
+
+    def overhead(self, values: Values) -> float:
+        """Return the milliseconds of a call before its first layer."""
+        return float(values.call_us) * 1e-3
+
+    def peak_macs(self, values: Values, weight_bits: Any, activation_bits: Any) -> Any:
+        """Return the multiply-accumulates a millisecond with every element busy."""
+        v = values
+        weight = np.where(
+            v.flexible > 0, np.maximum(weight_bits, v.least_bits) / v.word_bits, np.ceil(weight_bits / v.word_bits)
+        )
+        inputs = np.where(
+            v.flexible > 1,
+            np.maximum(activation_bits, v.least_bits) / v.word_bits,
+            np.ceil(activation_bits / v.word_bits),
+        )
+        return v.rows * v.columns * v.clock_mhz * 1e3 / (weight * inputs)
+
+    def area(self, values: Values) -> Any:
+        """Return the area in mm2 of processing elements and buffers."""
+        v = values
+        elements = v.rows * v.columns * v.pe_mm2 * (v.word_bits / 8.0) ** 2
+        buffers = (v.input_kib + v.weight_kib + v.output_kib) * v.sram_mm2_per_kib
+        return (elements + buffers) * (v.technology_nm / v.reference_nm) ** v.area_exponent
+
+    def check(self, values: Values) -> None:
+        """Refuse buffers smaller than what one fold needs; see `CostModel.check`."""
+        v = values
+        needs = {
+            "input_kib": v.rows * v.word_bits,
+            "weight_kib": v.rows * v.columns * v.word_bits,
+            "output_kib": v.columns * v.accumulator_bits,
+        }
+        for name, bits in needs.items():
+            kib = bits / 8 / 1024
+            given = getattr(v, name)
+            require(given >= kib, f"{name}={given:g}: expected at least one fold of the array, {kib:g} KiB")
