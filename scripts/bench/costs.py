@@ -57,11 +57,11 @@ def fbnet_layers() -> np.ndarray:
 
 
 def designs(model: str, count: int) -> dict[str, np.ndarray]:
-    """Return random designs: every whole number that is a design decision, halved, kept or doubled."""
+    """Return random designs: every whole number (no switch) that is a design decision, halved, kept or doubled."""
     rng = np.random.default_rng(1)
     out = {}
     for name, parameter in parameters(model).items():
-        if parameter.integer and parameter.evidence == "chosen" and not isinstance(parameter.value, str):
+        if parameter.integer and parameter.evidence == "chosen" and parameter.high > 1:
             choices = np.clip(
                 [parameter.value // 2, parameter.value, parameter.value * 2], parameter.low, parameter.high
             )

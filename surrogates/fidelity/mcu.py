@@ -11,7 +11,7 @@ from hwnasbench.costs import model
 from hwnasbench.costs.layers import Layers
 from hwnasbench.costs.mcu import Mcu
 from hwnasbench.devices import catalog
-from hwnasbench.spaces.fragments import peak_elements
+from hwnasbench.networks.memory import peak_elements
 
 if TYPE_CHECKING:
     from pathlib import Path
