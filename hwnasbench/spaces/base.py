@@ -264,6 +264,10 @@ class Space:
             )
         return rng.integers(0, np.array(self.choices), size=(n, len(self.choices))).astype(np.int8)
 
+    def all_vectors(self) -> NDArray[np.int8]:
+        """Return the decisions of the whole space in index order (enumerable spaces only)."""
+        return self.vectors(list(range(len(self))))
+
     # -- many at once -------------------------------------------------------------------------
 
     def vectors(self, archs: Any) -> NDArray[np.int8]:

@@ -36,6 +36,7 @@ class Fragments:
         self._lay_out = lay_out
         self._by_code: list[NDArray[np.int64]] = []  # a slot: fragment of code - 1, so that -1 comes first
         self._by_content: dict[tuple[bytes, int], int] = {(b"", 0): _NOTHING}
+        self._new: list[tuple[NDArray[np.void], int]] = []
         self._peaks = np.zeros(1, np.int64)
         self._pool = np.empty(0, LAYER)
         self._starts = np.zeros(2, np.int64)
@@ -45,7 +46,7 @@ class Fragments:
         chosen = self._chosen(vectors, codes)
         lengths = np.diff(self._starts)[chosen]
         offsets = np.concatenate([[0], np.cumsum(lengths.sum(axis=1))])
-        return self._pool[_spans(self._starts[chosen.ravel()], lengths.ravel())], offsets
+        return _rows(self._pool, _spans(self._starts[chosen.ravel()], lengths.ravel())), offsets
 
     def compose(self, vectors: NDArray[Any], codes: NDArray[np.int64]) -> Composition:
         """Return the networks as sums of the fragments that they use."""
@@ -61,7 +62,7 @@ class Fragments:
         for slot in range(chosen.shape[1]):
             np.maximum(peaks, self._peaks[chosen[:, slot]], out=peaks)
         return Composition(
-            self._pool[_spans(self._starts[kept], lengths[:-1])],
+            _rows(self._pool, _spans(self._starts[kept], lengths[:-1])),
             np.concatenate([[0], np.cumsum(lengths)]),
             number[chosen],
             np.ones(chosen.shape[1], np.int64),
@@ -73,14 +74,15 @@ class Fragments:
         if not self._by_code:
             self._by_code = [np.array([_NOTHING], np.int64) for _ in range(codes.shape[1])]
         chosen = np.empty(codes.shape, np.int64)
-        for slot in range(codes.shape[1]):
-            column = codes[:, slot] + 1
+        for slot, column in enumerate((codes + 1).T):
             self._reserve(slot, int(column.max(initial=0)))
             chosen[:, slot] = self._by_code[slot][column]
-            while (unseen := chosen[:, slot] == _UNSEEN).any():
-                row = int(unseen.argmax())
-                self._harvest(vectors[row], codes[row])
+            if (unseen := np.flatnonzero(chosen[:, slot] == _UNSEEN)).size:
+                for row in unseen[np.unique(column[unseen], return_index=True)[1]]:
+                    if self._by_code[slot][column[row]] == _UNSEEN:
+                        self._harvest(vectors[row], codes[row])
                 chosen[:, slot] = self._by_code[slot][column]
+        self._join()
         return chosen
 
     def _reserve(self, slot: int, highest: int) -> None:
@@ -104,17 +106,30 @@ class Fragments:
         """Return the number of a fragment; blocks that equal each other share one."""
         key = (layers.tobytes(), peak)
         if key not in self._by_content:
-            self._by_content[key] = len(self._peaks)
-            self._pool = np.concatenate([self._pool, layers])
-            self._starts = np.append(self._starts, len(self._pool))
-            self._peaks = np.append(self._peaks, peak)
+            self._by_content[key] = len(self._by_content)
+            self._new.append((layers, peak))
         return self._by_content[key]
+
+    def _join(self) -> None:
+        """Put the fragments that were learnt behind the others."""
+        if self._new:
+            self._pool = np.concatenate([self._pool, *(layers for layers, _ in self._new)])
+            ends = self._starts[-1] + np.cumsum([len(layers) for layers, _ in self._new])
+            self._starts = np.concatenate([self._starts, ends])
+            self._peaks = np.concatenate([self._peaks, np.array([peak for _, peak in self._new], np.int64)])
+            self._new.clear()
 
 
 def _spans(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return ``starts[i], starts[i] + 1, ...``, ``lengths[i]`` numbers of each, one after the other."""
     before = np.cumsum(lengths) - lengths
     return np.repeat(starts - before, lengths) + np.arange(int(lengths.sum()))
+
+
+def _rows(pool: NDArray[np.void], rows: NDArray[np.int64]) -> NDArray[np.void]:
+    """Return rows of a layer table; as plain bytes, which NumPy copies faster than records."""
+    plain = pool.view(np.int32).reshape(len(pool), LAYER.itemsize // 4)
+    return np.take(plain, rows, axis=0).view(LAYER)[:, 0]
 
 
 def compose_networks(space: Space, vectors: NDArray[Any], dataset: str) -> Composition:

@@ -176,9 +176,9 @@ class OFAMobileNetV3(TokenSpace):
         return codes
 
 
-def _all_blocks(values: Any, depths: list[int]) -> list[Any]:
-    """Return a value a block, with the first choice's equal in blocks that are not given."""
-    values = list(values)
+def _all_blocks(given: Any, depths: list[int]) -> list[Any]:
+    """Return a value a block; blocks that are not given have the first kernel and expansion, both 3."""
+    values: list[Any] = list(given)
     if len(values) == sum(depths) < BLOCKS:
         filled = []
         for depth in depths:
