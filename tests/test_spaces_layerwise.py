@@ -207,7 +207,7 @@ def test_mnasnet_equals_every_published_network(sources):
     assert len(published) == 5_125
     counts = count_many(mnasnet, mnasnet.vectors(list(published)), "imagenet")
     assert counts["params"].tolist() == [round(record["params"] * 1e6) for record in published.values()]
-    some = list(published)[::25]
+    some = list(published)[::5]
     assert [published_macs(mnasnet.network(a)) for a in some] == [round(published[a]["macs"] * 1e6) for a in some]
 
 
