@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Modules of this package that fit devices, in the order in which they run.
-MODULES: tuple[str, ...] = ("mcu", "accelerators")
+MODULES: tuple[str, ...] = ("mcu", "accelerators", "npu")
 
 
 @dataclass
@@ -56,7 +56,7 @@ def _toml(value: Any) -> str:
 
 
 def scorecard(metric: str, source: str, true: NDArray[Any], held_out: NDArray[Any], **extra: Any) -> dict[str, Any]:
-    """Return the quality of held-out predictions: n, MAPE in %, median error in %, Spearman, R2 of logarithms.
+    """Return the quality of held-out predictions: n, MAPE, root mean square and median error in %, Spearman, R2 of logarithms.
 
     Parameters
     ----------
@@ -77,6 +77,7 @@ def scorecard(metric: str, source: str, true: NDArray[Any], held_out: NDArray[An
         "n": len(true),
         **extra,
         "mape": round(float(error.mean()) * 100, 2),
+        "rmspe": round(float(np.sqrt((error**2).mean())) * 100, 2),
         "median_error": round(float(np.median(error)) * 100, 2),
         "spearman": round(float(spearmanr(true, held_out).statistic), 4),
         "r2_log": round(float(r2), 4),

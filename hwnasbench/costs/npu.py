@@ -1,0 +1,102 @@
+"""An Ethos-U: blocks of outputs pass a small array, weights are decoded beside it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hwnasbench.costs.base import CostModel, Values, require
+from hwnasbench.costs.layers import LayerCosts, Layers
+from hwnasbench.networks.layers import Op
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from hwnasbench.costs.layers import Floats
+
+
+class Npu(CostModel):
+    """Latency, energy and area of an Ethos-U class unit.
+
+    The structure is that of Vela's performance estimate (read in ethos-u-vela 5.2.0, npu_performance.py), without its
+    search of block shapes: every layer is one block as large as its output.
+    """
+
+    name = "npu"
+
+    def cycles(self, layers: Layers, values: Values) -> Floats:
+        """Return the cycles of each layer that no memory delays.
+
+        A block depth needs ``max(decode, 4 x blocks)`` cycles for each step. A step is 32 input channels of one
+        kernel position, or, where that wastes less, 8 channels of 4 positions; of a depthwise one, 4 positions.
+        """
+        v = values
+        window = layers.kernel * layers.kernel
+        groups = np.where(layers.is_conv & ~layers.is_depthwise, layers.groups, 1.0)
+        channels = np.where(layers.is_depthwise, 1.0, layers.in_channels / groups)
+        blocks = np.ceil(layers.out_width / v.block_width) * np.ceil(layers.out_height / v.block_height) * layers.batch
+        depth = groups * np.ceil(layers.out_channels / (groups * v.block_depth))
+        quads, eights, deep = np.ceil(window / 4), np.ceil(channels / 8), np.ceil(channels / 32)
+        parted = (channels <= 8) | (window * deep > quads * eights)
+        steps = np.where(parted & ~layers.is_linear, quads * eights, window * deep)
+        words = np.ceil(layers.activation_bits / 8)
+        product = np.maximum(v.decode_cycles, 4.0 * blocks) * steps * depth * words * v.efficiency
+        written = np.ceil(layers.out_channels / 16) * 16 * layers.out_height * layers.out_width * layers.batch * words
+        product = np.maximum(product, written * v.output_cycles) + v.layer_cycles
+        whole = np.where(layers.kind == np.uint8(Op.GLOBAL_POOL), layers.in_height * layers.in_width, window)
+        pool = np.maximum(4.0, whole) * blocks * depth * words * v.pool_factor + v.layer_cycles
+        other = written * np.where(layers.kind == np.uint8(Op.ADD), v.add_cycles, v.other_cycles)
+        found: Floats = np.where(layers.is_conv | layers.is_linear, product, np.where(layers.is_pool, pool, other))
+        return found
+
+    @staticmethod
+    def traffic(layers: Layers, values: Values) -> tuple[Floats, Floats]:
+        """Return the bytes that each layer moves in the SRAM, and in the memory outside."""
+        tensors = layers.input_bytes + layers.output_bytes
+        weighted = layers.is_conv | layers.is_linear
+        scales = np.where(weighted, layers.out_channels * values.scale_bytes, 0.0)
+        outside = layers.weight_bytes + scales + tensors * values.tensors_outside
+        return tensors, outside
+
+    def cost(self, layers: Layers, values: Values) -> LayerCosts:
+        """Return the cost of every layer; see `CostModel.cost`."""
+        v = values
+        inside, outside = self.traffic(layers, v)
+        moving = np.maximum(inside / v.sram_bytes_per_cycle, outside / v.memory_bytes_per_cycle)
+        latency = np.maximum(self.cycles(layers, v), moving) / v.clock_mhz * 1e-3
+        work = np.where(layers.is_conv | layers.is_linear, layers.work, layers.pool_operations)
+        return LayerCosts(
+            latency=latency,
+            mac=1e-9 / 64 * work * v.mac_pj * layers.weight_bits * layers.activation_bits,
+            register=np.zeros(len(layers)),
+            buffer=1e-9 * inside * v.sram_pj_per_byte,
+            dram=1e-9 * outside * v.memory_pj_per_byte,
+            static=1e-3 * v.static_mw * latency,
+        )
+
+    def overhead(self, values: Values) -> float:
+        """Return the milliseconds of a call before its first layer."""
+        return float(values.call_us) * 1e-3
+
+    def peak_macs(self, values: Values, weight_bits: Any, activation_bits: Any) -> Any:
+        """Return the multiply-accumulates a millisecond; 16 bit activations take two passes."""
+        return values.macs_per_cycle * values.clock_mhz * 1e3 / np.ceil(activation_bits / 8)
+
+    def area(self, values: Values) -> Any:
+        """Return the area in mm2, SRAM of the system not included."""
+        return values.base_mm2 + values.macs_per_cycle * values.mac_mm2
+
+    def status(self, values: Values, peak_kib: float, model_kib: float) -> str:
+        """Return ``does_not_fit`` where the SRAM must hold the activations and cannot."""
+        fits = values.tensors_outside > 0.5 or peak_kib <= values.sram_kib
+        return "ok" if fits else "does_not_fit"
+
+    def check(self, values: Values) -> None:
+        """Refuse a block that the multipliers cannot make; see `CostModel.check`."""
+        v = values
+        made = v.block_width * v.block_height * v.block_depth * 8
+        require(
+            made == v.macs_per_cycle,
+            f"macs_per_cycle={v.macs_per_cycle:g}: expected block_width x block_height x block_depth x 8 = {made:g}",
+        )
