@@ -43,7 +43,9 @@ class Npu(CostModel):
         words = np.ceil(layers.activation_bits / 8)
         product = np.maximum(v.decode_cycles, 4.0 * blocks) * steps * depth * words * v.efficiency
         written = np.ceil(layers.out_channels / 16) * 16 * layers.out_height * layers.out_width * layers.batch * words
-        product = np.maximum(product, written * v.output_cycles) + v.layer_cycles
+        tiles = np.ceil(layers.out_width / v.tile) * np.ceil(layers.out_height / v.tile)
+        tiles = tiles * np.ceil(layers.out_channels / v.tile_depth)
+        product = np.maximum(product, written * v.output_cycles) + tiles * v.tile_cycles + v.layer_cycles
         whole = np.where(layers.kind == np.uint8(Op.GLOBAL_POOL), layers.in_height * layers.in_width, window)
         pool = np.maximum(4.0, whole) * blocks * depth * words * v.pool_factor + v.layer_cycles
         other = written * np.where(layers.kind == np.uint8(Op.ADD), v.add_cycles, v.other_cycles)
@@ -52,12 +54,27 @@ class Npu(CostModel):
 
     @staticmethod
     def traffic(layers: Layers, values: Values) -> tuple[Floats, Floats]:
-        """Return the bytes that each layer moves in the SRAM, and in the memory outside."""
-        tensors = layers.input_bytes + layers.output_bytes
+        """Return the bytes that each layer moves in the SRAM, and in the memory outside.
+
+        Blocks share a margin of inputs with their neighbours, and are read once for each block of output channels.
+        Outside, a run of channels shorter than a burst costs the whole burst.
+        """
+        v = values
         weighted = layers.is_conv | layers.is_linear
-        scales = np.where(weighted, layers.out_channels * values.scale_bytes, 0.0)
-        outside = layers.weight_bytes + scales + tensors * values.tensors_outside
-        return tensors, outside
+        wide = v.tile * layers.stride
+        margin = np.where(layers.out_height > v.tile, ((wide - layers.stride + layers.kernel) / wide) ** 2, 1.0)
+        dense = weighted & ~layers.is_depthwise
+        again = np.where(dense, np.ceil(layers.out_channels / v.tile_depth), 1.0)
+        read = layers.input_bytes * np.maximum(margin, 1.0) * again
+        run = np.where(layers.is_depthwise, 16.0, 32.0)
+        product = weighted | layers.is_pool
+        slow_read = np.where(product & (layers.in_channels > 32), v.burst_bytes / run, 1.0)
+        slow_write = np.where(layers.out_channels > 16, v.burst_bytes / 16.0, 1.0)
+        tensors = read * np.maximum(slow_read, 1.0) + layers.output_bytes * np.maximum(slow_write, 1.0)
+        tensors = np.where(layers.out_height * layers.out_width > 1, tensors, read + layers.output_bytes)
+        scales = np.where(weighted, layers.out_channels * v.scale_bytes, 0.0)
+        outside = (layers.weight_bytes + scales) * v.weight_factor + tensors * v.tensors_outside
+        return read + layers.output_bytes, outside
 
     def cost(self, layers: Layers, values: Values) -> LayerCosts:
         """Return the cost of every layer; see `CostModel.cost`."""

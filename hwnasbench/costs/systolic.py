@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from hwnasbench.costs.layers import Floats
 
 
+def pick(condition: Any, yes: Any, no: Any) -> Any:
+    """Return one of two arrays whole where one value decides for all layers, else layer by layer."""
+    if np.ndim(condition) == 0:
+        return yes if condition else no
+    return np.where(condition, yes, no)
+
+
 @dataclass
 class Folds:
     """How a layer's product (pixels x window) by (window x filters) lies on the array, one group of channels.
@@ -63,15 +70,15 @@ class Systolic(CostModel):
         kernel = layers.kernel * layers.kernel
         channels = layers.in_channels / groups
         together = v.window_on_rows > 0.5
-        repeats = np.where(together, 1.0, kernel)
-        window = channels * np.where(together, kernel, 1.0)
+        repeats = pick(together, 1.0, kernel)
+        window = channels * pick(together, kernel, 1.0)
         filters = layers.out_channels / groups
         output, inputs = v.dataflow == 1, v.dataflow == 2
-        down = np.ceil(np.where(output, pixels, window) / v.rows)
-        across = np.ceil(np.where(inputs, pixels, filters) / v.columns)
-        streamed = np.where(output, window, np.where(inputs, filters, pixels)) * self._passes(layers, v)
-        steady = np.maximum(streamed, np.where(output, 0.0, v.overlap * v.rows))
-        fill = np.where(output, v.rows, 2.0 * v.rows) + v.columns - 2.0
+        down = np.ceil(pick(output, pixels, window) / v.rows)
+        across = np.ceil(pick(inputs, pixels, filters) / v.columns)
+        streamed = pick(output, window, pick(inputs, filters, pixels)) * self._passes(layers, v)
+        steady = np.maximum(streamed, pick(output, 0.0, v.overlap * v.rows))
+        fill = pick(output, v.rows, 2.0 * v.rows) + v.columns - 2.0
         count = groups * down * across * repeats
         fills = count - (count - 1.0) * v.overlap
         return Folds(
@@ -83,8 +90,8 @@ class Systolic(CostModel):
         """Return how long one product takes beside that of two words."""
         word, least = values.word_bits, values.least_bits
         whole_weight, whole_input = np.ceil(layers.weight_bits / word), np.ceil(layers.activation_bits / word)
-        weight = np.where(values.flexible > 0, np.maximum(layers.weight_bits, least) / word, whole_weight)
-        passes: Floats = weight * np.where(
+        weight = pick(values.flexible > 0, np.maximum(layers.weight_bits, least) / word, whole_weight)
+        passes: Floats = weight * pick(
             values.flexible > 1, np.maximum(layers.activation_bits, least) / word, whole_input
         )
         return passes
@@ -130,9 +137,9 @@ class Systolic(CostModel):
         """Return the energy of all buffers: each fold reads its operands and adds to its outputs."""
         v = values
         output, inputs = v.dataflow == 1, v.dataflow == 2
-        read_inputs = folds.pixels * folds.window * folds.groups * np.where(inputs, 1.0, folds.columns)
-        read_weights = layers.weight_elements * np.where(output, folds.rows, np.where(inputs, folds.columns, 1.0))
-        sums = np.where(output, 1.0, 2.0 * folds.rows - 1.0) * v.accumulator_bits
+        read_inputs = folds.pixels * folds.window * folds.groups * pick(inputs, 1.0, folds.columns)
+        read_weights = layers.weight_elements * pick(output, folds.rows, pick(inputs, folds.columns, 1.0))
+        sums = pick(output, 1.0, 2.0 * folds.rows - 1.0) * v.accumulator_bits
         base = v.sram_pj_per_bit / 32.0**v.sram_exponent
         input_pj, weight_pj, output_pj = (
             base * kib**v.sram_exponent for kib in (v.input_kib, v.weight_kib, v.output_kib)
@@ -149,10 +156,10 @@ class Systolic(CostModel):
     def peak_macs(self, values: Values, weight_bits: Any, activation_bits: Any) -> Any:
         """Return the multiply-accumulates a millisecond with every element busy."""
         v = values
-        weight = np.where(
+        weight = pick(
             v.flexible > 0, np.maximum(weight_bits, v.least_bits) / v.word_bits, np.ceil(weight_bits / v.word_bits)
         )
-        inputs = np.where(
+        inputs = pick(
             v.flexible > 1,
             np.maximum(activation_bits, v.least_bits) / v.word_bits,
             np.ceil(activation_bits / v.word_bits),

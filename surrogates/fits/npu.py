@@ -22,8 +22,15 @@ if TYPE_CHECKING:
 
 #: Device to the target of the table, and where the search of each parameter starts.
 TARGETS = {"ethos_u55_128": "ethos-u55-128", "ethos_u65_256": "ethos-u65-256", "ethos_u85_256": "ethos-u85-256"}
-_START = {"efficiency": 1.0, "decode_cycles": 32.0, "pool_factor": 4.0, "layer_cycles": 100.0}
-_OUTSIDE = {"memory_bytes_per_cycle": 4.0}
+_START = {
+    "efficiency": 1.0,
+    "decode_cycles": 32.0,
+    "pool_factor": 4.0,
+    "layer_cycles": 200.0,
+    "tile_cycles": 60.0,
+    "tile_depth": 40.0,
+}
+_OUTSIDE = {"memory_bytes_per_cycle": 12.0, "weight_factor": 3.5}
 _SOURCE = "vela: the shipped table of ethos-u-vela 5.2.0"
 
 
@@ -70,7 +77,7 @@ def fit_device(device: str) -> dict[str, float]:
         pairs = zip(guess, (true["npu_cycles"], true["cycles"]), strict=True)
         return sum(float(np.mean(np.abs(np.log(found / want[seen])))) for found, want in pairs)
 
-    options = {"maxiter": 600, "xatol": 1e-4, "fatol": 1e-7}
+    options = {"maxiter": 900, "xatol": 1e-4, "fatol": 1e-7}
     found = minimize(loss, np.log(list(start.values())), method="Nelder-Mead", options=options)
     return dict(zip(start, np.exp(found.x).tolist(), strict=True))
 
