@@ -39,8 +39,8 @@ def _blocks(sources: Path) -> list[str]:
     numbers = " | ".join(str(card[key]) for key in ("n", "mape", "median_error", "spearman", "r2_log"))
     return [
         "Ultra96-V2: blocks of Once-for-all measured in int8, each predicted by a fit of four constants that never saw",
-        "it (5 folds; the lanes and the overlap were chosen on all blocks). The board's processor is a fixed engine, no",
-        "tiled loop nest, and how it schedules squeeze-and-excitation and large depthwise kernels is not modelled.",
+        "it (5 folds; the lanes and the overlap were chosen on all blocks). The board's processor is a fixed engine,",
+        "no tiled loop nest, and how it schedules squeeze-and-excitation and large depthwise kernels is not modelled.",
         "",
         "| blocks | MAPE [%] | median error [%] | Spearman | R2 of logarithms |",
         "|---|---|---|---|---|",

@@ -37,7 +37,7 @@ def latencies(sources: Path, device: str) -> list[str]:
     best = true - dead @ _coefficients(device)
     lines = [
         f"Published latencies of {len(true)} connected cells (drawn at random, CIFAR-10, int16). They are sums over",
-        f"all six edges, dead ones too, which an engine would not run; {int((~clean).sum())} of the cells have such edges.",
+        f"all six edges, dead ones too, which an engine would not run; {int((~clean).sum())} of the cells have such.",
         "",
         "| cells | networks | n | Spearman | median scale | median error [%] | worst error [%] |",
         "|---|---|---|---|---|---|---|",

@@ -1,0 +1,16 @@
+"""Once-for-all on Ultra96-V2: single blocks, no column of a search space; see `data_builders.operators.ofa_fpga`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from data_builders.catalog import Folder
+    from hwnasbench.tables.write import ColumnData
+
+
+def columns(files: Folder) -> Iterator[ColumnData]:
+    """Yield nothing: its blocks belong to no registered space."""
+    yield from ()
