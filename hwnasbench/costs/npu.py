@@ -45,7 +45,10 @@ class Npu(CostModel):
         written = np.ceil(layers.out_channels / 16) * 16 * layers.out_height * layers.out_width * layers.batch * words
         tiles = np.ceil(layers.out_width / v.tile) * np.ceil(layers.out_height / v.tile)
         tiles = tiles * np.ceil(layers.out_channels / v.tile_depth)
-        product = np.maximum(product, written * v.output_cycles) + tiles * v.tile_cycles + v.layer_cycles
+        output = written * v.output_cycles
+        # Writing hides behind computing but for one block.
+        product = np.maximum(product, output) + np.minimum(product, output) / tiles
+        product = product + tiles * v.tile_cycles + v.layer_cycles
         whole = np.where(layers.kind == np.uint8(Op.GLOBAL_POOL), layers.in_height * layers.in_width, window)
         pool = np.maximum(4.0, whole) * blocks * depth * words * v.pool_factor + v.layer_cycles
         other = written * np.where(layers.kind == np.uint8(Op.ADD), v.add_cycles, v.other_cycles)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Modules of this package that fit devices, in the order in which they run.
-MODULES: tuple[str, ...] = ("mcu", "accelerators", "npu")
+MODULES: tuple[str, ...] = ("mcu", "accelerators", "npu", "systolic")
 
 
 @dataclass
