@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 #: Raised when an importer's result changes, so that what an older one built is built again.
-BUILDER_VERSION = 3
+BUILDER_VERSION = 4
 _LOCK = "build.lock"
 _RECORD = "built.json"
 

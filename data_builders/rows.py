@@ -114,7 +114,8 @@ def cell_column(
     )
 
 
-def fbnet_column(
+def listed_column(
+    space: str,
     source: str,
     metric: str,
     archs: list[str],
@@ -123,18 +124,42 @@ def fbnet_column(
     kind: str,
     keys: dict[str, str | int | None],
     flags: Sequence[str] = (),
+    missing: bool = False,
+    **extra: Any,
 ) -> ColumnData:
-    """Return an FBNet column over explicit architectures.
+    """Return a column over explicit architectures of a space that is not enumerable.
+
+    Parameters
+    ----------
+    space, source, metric, kind : str
+    archs : list of str
+        Canonical strings.
+    values : array of float
+        One an architecture.
+    keys : dict
+        The column's constant keys.
+    flags : sequence of str
+        Caveats on every row.
+    missing : bool
+        Whether NaN is a row that was not measured; else it is a fault of the file.
+    **extra
+        Passed to `ColumnData`.
 
     Raises
     ------
     CorruptFile
-        When the number of values is not the number of architectures, or a value is not finite.
+        When the number of values is not the number of architectures, an architecture occurs twice, or
+        a value is not finite.
     """
     value = np.asarray(values, np.float64)
-    if value.shape != (len(archs),) or not np.isfinite(value).all():
+    lacking = np.isnan(value) & missing
+    if value.shape != (len(archs),) or not np.isfinite(value[~lacking]).all():
         raise CorruptFile(f"source {source}: {value.shape} values of {metric}; expected {len(archs)} finite ones")
-    return ColumnData("fbnet", metric, source, kind, archs, value, keys=keys, flags=";".join(flags) or None)
+    if len(set(archs)) != len(archs):
+        raise CorruptFile(f"source {source}: an architecture occurs twice among those of {metric}")
+    status = np.where(lacking, NOT_MEASURED, OK).astype(np.int8) if lacking.any() else None
+    joined = ";".join(flags) or None
+    return ColumnData(space, metric, source, kind, archs, value, status=status, keys=keys, flags=joined, **extra)
 
 
 def by_string(source: str, strings: Sequence[str], index: Sequence[int] | None = None) -> NDArray[np.intp]:

@@ -27,7 +27,19 @@ from hwnasbench.vocabulary import DATASETS, ENGINES, FLAGS, METRICS, PRECISIONS,
 
 pytestmark = pytest.mark.sources
 
-IDS = ("fbnet_proxies", "help", "hwnasbench360", "latbench", "mini_nasbench201", "naswot", "oneproxy", "robot")
+IDS = (
+    "accelnasbench",
+    "dynast",
+    "fbnet_proxies",
+    "help",
+    "hwnasbench360",
+    "latbench",
+    "mini_nasbench201",
+    "nasbench_macro",
+    "naswot",
+    "oneproxy",
+    "robot",
+)
 KEYS = ("space", "metric", "dataset", "device", "engine", "batch", "precision", "split", "recipe", "epochs")
 GOLDEN = Path(__file__).parent / "golden" / "columns.tsv"
 SPACE = spaces.get("nasbench201")
@@ -160,6 +172,9 @@ def test_help_batches(sources):
         ("fbnet", 1): 15,
         ("fbnet", 32): 5,
         ("fbnet", 64): 5,
+        ("ofa_mobilenetv3", 1): 4,
+        ("ofa_mobilenetv3", 32): 4,
+        ("ofa_mobilenetv3", 64): 4,
     }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from data_builders.rows import fbnet_column
+from data_builders.rows import listed_column
 from hwnasbench import spaces
 from hwnasbench.errors import CorruptFile
 
@@ -44,4 +44,6 @@ def columns(files: Folder) -> Iterator[ColumnData]:
     archs = [space.format(text) for text in table]
     for name, metric in METRICS.items():
         values = [scores[name] for scores in table.values()]
-        yield fbnet_column("fbnet_proxies", metric, archs, values, kind="estimated", keys={"dataset": "cifar100"})
+        yield listed_column(
+            "fbnet", "fbnet_proxies", metric, archs, values, kind="estimated", keys={"dataset": "cifar100"}
+        )

@@ -1,4 +1,4 @@
-"""Latency tables of HELP: NAS-Bench-201 and 5,000 FBNet networks."""
+"""Latency tables of HELP: NAS-Bench-201, 5,000 FBNet networks and 5,000 OFA-MobileNetV3 subnetworks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data_builders.pickles import load_pt
-from data_builders.rows import by_string, cell_column, fbnet_column, nasbench201
+from data_builders.rows import by_string, cell_column, listed_column, nasbench201
 from hwnasbench import spaces
 from hwnasbench.errors import CorruptFile
 
@@ -26,6 +26,8 @@ DEVICES = {
     "titan_rtx": "titan_rtx",
     "titanx": "titan_x",
     "titanxp": "titan_xp",
+    "titan_xp": "titan_xp",
+    "v100": "v100",
     "gold_6226": "gold_6226",
     "gold_6240": "gold_6240",
     "silver_4114": "silver_4114",
@@ -37,7 +39,7 @@ DEVICES = {
     "eyeriss": "eyeriss",
     "fpga": "fpga",
 }
-_GPUS = ("1080ti", "2080ti", "titan_rtx", "titanx", "titanxp")
+_GPUS = ("1080ti", "2080ti", "titan_rtx", "titanx", "titanxp", "titan_xp", "v100")
 #: HW-NAS-Bench's own values: (kind, engine, precision).
 _HWNASBENCH = {
     "raspi4": ("measured", "tflite", "fp32"),
@@ -77,7 +79,32 @@ def columns(files: Folder) -> Iterator[ColumnData]:
             if space == "nasbench201":
                 yield cell_column("help", "latency", values, kind=kind, keys=keys, flags=sorted(flags))
             else:
-                yield fbnet_column("help", "latency", archs, values, kind=kind, keys=keys, flags=sorted(flags))
+                yield listed_column(
+                    "fbnet", "help", "latency", archs, values, kind=kind, keys=keys, flags=sorted(flags)
+                )
+
+    yield from _once_for_all(files)
+
+
+def _once_for_all(files: Folder) -> Iterator[ColumnData]:
+    """Yield the latencies of 5,000 subnetworks at ImageNet, each at its own resolution."""
+    published = load_pt(files.path("data/ofa/ofa_archs.pt"))
+    if published["dataset"] != "imagenet":
+        raise CorruptFile(f"ofa_archs.pt is of {published['dataset']!r}; expected 'imagenet'")
+    space = spaces.get("ofa_mobilenetv3")
+    archs = [space.format(space.canonical(arch)) for arch in published["arch"]]
+    for name in files.names("data/ofa/latency/"):
+        device, batch = _split(PurePosixPath(name).stem)
+        keys: dict[str, str | int | None] = {
+            "dataset": "imagenet",
+            "device": DEVICES[device],
+            "batch": batch,
+            "precision": "fp32",
+        }
+        values = np.asarray(load_pt(files.path(name)), np.float64)
+        yield listed_column(
+            space.name, "help", "latency", archs, values, kind="measured", keys=keys, flags=["assumed:precision"]
+        )
 
 
 def _split(stem: str) -> tuple[str, int]:
