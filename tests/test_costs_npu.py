@@ -1,0 +1,47 @@
+"""Ethos-U: cycles by hand, Vela's additions, bounds."""
+
+import numpy as np
+import pytest
+
+from hwnasbench.costs import model
+from hwnasbench.costs.layers import Layers
+from hwnasbench.errors import InvalidRequest
+from hwnasbench.networks.layers import INPUT, Builder, Op
+from surrogates.fits import npu as fits
+
+
+def test_a_convolution_by_hand():
+    builder = Builder((32, 16, 16))
+    builder.conv(INPUT, 32, 3)
+    npu = model("npu")
+    values = npu.values({"tile": 1e9, "tile_depth": 1e9})
+    # 8 x 16 blocks, 9 positions of 32 channels, 4 depths; writing 8192 outputs, 0.5 cycles each, follows the only tile.
+    found = npu.cycles(Layers(builder.build("one", "cifar10").at("int8").layers), values)
+    assert found[0] == 4 * 8 * 16 * 9 * 4 + 0.5 * 32 * 16 * 16
+
+
+@pytest.mark.parametrize("device", ["ethos_u55_128", "ethos_u65_256"])
+def test_additions_of_two_are_velas(device):
+    layers, true = fits.oracle("vela", fits.TARGETS[device])
+    kept = (layers["op"] == Op.ADD) & (layers["inputs"] == 2)
+    assert kept.sum() >= 3
+    found, _ = fits.predictions(device, layers[kept], {})
+    np.testing.assert_allclose(found, true["npu_cycles"][kept])
+
+
+def test_wider_activations_and_slower_memory_cost_more():
+    layers, _ = fits.oracle("vela", "ethos-u55-128")
+    npu = model("npu")
+    wide = layers.copy()
+    wide["activation_bits"] = 16
+    base = npu.cost(Layers(layers), npu.values({}))
+    assert (npu.cost(Layers(wide), npu.values({})).latency >= base.latency).all()
+    slow = npu.cost(Layers(layers), npu.values({"memory_bytes_per_cycle": 0.1}))
+    assert (slow.latency >= base.latency).all()
+    assert (slow.latency > base.latency).any()
+    assert base.energy == pytest.approx(base.mac + base.buffer + base.dram)
+
+
+def test_blocks_must_match_the_multipliers():
+    with pytest.raises(InvalidRequest, match="macs_per_cycle"):
+        model("npu").values({"macs_per_cycle": 256})

@@ -1,0 +1,101 @@
+"""Systolic arrays: cycles by hand and from SCALE-Sim, designs side by side, bounds."""
+
+import numpy as np
+import pytest
+
+from hwnasbench.costs import model
+from hwnasbench.costs.base import Values
+from hwnasbench.costs.layers import Layers
+from hwnasbench.errors import InvalidRequest
+from hwnasbench.networks.layers import INPUT, Builder
+from surrogates.fits.npu import oracle
+
+
+def layers(channels=3, size=32, out=16, kernel=3, groups=1, batch=1):
+    builder = Builder((channels, size, size))
+    builder.conv(INPUT, out, kernel, groups=groups)
+    return Layers(builder.build("one", "cifar10").at("int8").layers, batch)
+
+
+def cycles(table, **given):
+    systolic = model("systolic")
+    return float(systolic.folds(table, systolic.values(given)).cycles[0])
+
+
+def test_weight_stationary_cycles_by_hand():
+    # 27 window elements and 16 filters make one fold: 2 * 32 + 32 + 1024 - 2, less one. SCALE-Sim reports 1117 too.
+    assert cycles(layers()) == 2 * 32 + 32 + 1024 - 2 - 1 == 1117
+
+
+def test_output_stationary_cycles_by_hand():
+    # 1024 pixels make 32 folds of 32 + 32 + 27 - 2 cycles.
+    assert cycles(layers(), dataflow="output_stationary") == 32 * (32 + 32 + 27 - 2) - 1
+
+
+def test_a_depthwise_layer_runs_channel_by_channel():
+    assert cycles(layers(32, 8, 32, groups=32)) == 32 * (2 * 32 + 32 + 64 - 2 - 1)
+
+
+@pytest.mark.parametrize("flow", ["weight", "output", "input"])
+def test_cycles_are_scale_sims(flow):
+    table, true = oracle("scalesim", f"{flow[0]}s-32x32")
+    systolic = model("systolic")
+    found = systolic.folds(Layers(table), systolic.values({"dataflow": f"{flow}_stationary"})).cycles
+    assert len(table) > 200
+    np.testing.assert_array_equal(found, true["cycles"])
+
+
+def test_many_designs_at_once_equal_one_by_one():
+    systolic = model("systolic")
+    table, _ = oracle("scalesim", "ws-32x32")
+    rng = np.random.default_rng(0)
+    design = {
+        "rows": rng.integers(4, 64, len(table)).astype(float),
+        "columns": rng.integers(4, 64, len(table)).astype(float),
+        "dataflow": rng.integers(0, 3, len(table)).astype(float),
+        "flexible": rng.integers(0, 3, len(table)).astype(float),
+        "weight_kib": rng.uniform(8, 64, len(table)),
+    }
+    together = systolic.cost(Layers(table), systolic.values(design, arrays=True))
+    base = vars(systolic.values({}))
+    for row in range(0, len(table), 17):
+        values = Values(**{**base, **{name: float(column[row]) for name, column in design.items()}})
+        alone = systolic.cost(Layers(table[row : row + 1]), values)
+        assert alone.latency[0] == pytest.approx(together.latency[row], rel=1e-12)
+        assert alone.energy[0] == pytest.approx(together.energy[row], rel=1e-12)
+
+
+def test_narrow_operands_speed_up_a_flexible_array_alone():
+    table = layers(64, 32, 64)
+    narrow = table.table.copy()
+    narrow["weight_bits"] = 4
+    narrow = Layers(narrow)
+    assert cycles(narrow) == cycles(table)
+    assert cycles(narrow, flexible="weights") < cycles(table, flexible="weights")
+
+
+def test_smaller_buffers_never_move_less():
+    systolic = model("systolic")
+    table, _ = oracle("scalesim", "ws-32x32")
+    moved = [
+        sum(systolic.traffic(Layers(table), systolic.values({"input_kib": kib, "weight_kib": kib})))
+        for kib in (4.0, 64.0, 4096.0)
+    ]
+    assert (moved[0] >= moved[1]).all()
+    assert (moved[1] >= moved[2]).all()
+    assert (moved[0] > moved[2]).any()
+
+
+def test_energy_is_the_sum_of_its_parts_and_falls_with_the_node():
+    systolic = model("systolic")
+    new = systolic.cost(layers(), systolic.values({"technology_nm": 14.0}))
+    old = systolic.cost(layers(), systolic.values({"technology_nm": 28.0}))
+    assert old.energy == pytest.approx(old.mac + old.register + old.buffer + old.dram + old.static)
+    assert new.mac < old.mac
+    assert new.dram == old.dram
+
+
+@pytest.mark.parametrize("given", [{"rows": 0}, {"columns": 0}, {"weight_kib": 0.5}, {"output_kib": 0.01}])
+def test_impossible_arrays_are_refused(given):
+    with pytest.raises(InvalidRequest, match=next(iter(given))):
+        model("systolic").values(given)
