@@ -30,6 +30,10 @@ def columns(files: Folder) -> Iterator[ColumnData]:
     if tests.shape != (len(archs), _TRAININGS):
         raise CorruptFile(f"accuracies of shape {tests.shape}; expected {_TRAININGS} a network")
     index = np.arange(len(archs), dtype=np.int32)
+    # Networks that differ by where nothing stands in a stage are one, and were trained as one.
+    trained = [space.canonical(arch) for arch in archs]
+    if any(table[arch]["test_acc"] != table[once]["test_acc"] for arch, once in zip(archs, trained, strict=True)):
+        raise CorruptFile("nas-bench-macro_cifar10.json has two accuracies of one network")
     yield ColumnData(
         space.name,
         "accuracy",
@@ -41,6 +45,7 @@ def columns(files: Folder) -> Iterator[ColumnData]:
         keys={"dataset": "cifar10", "precision": "fp32", "split": "test", "recipe": "standard"},
         noise=tests.std(axis=1),
         n=_TRAININGS,
+        flags=[None if arch == once else "copied" for arch, once in zip(archs, trained, strict=True)],
     )
     for metric in ("params", "flops"):
         values = np.array([table[arch][metric] for arch in archs], np.float64)
