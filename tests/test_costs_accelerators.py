@@ -9,6 +9,7 @@ import pytest
 
 from hwnasbench.costs import model
 from hwnasbench.costs.base import Values
+from hwnasbench.costs.crossbar import Crossbar
 from hwnasbench.costs.layers import Layers
 from hwnasbench.devices import catalog
 from hwnasbench.devices.parameters import parameters
@@ -136,7 +137,7 @@ def test_fpga_that_does_not_fit_the_chip() -> None:
 def test_crossbar_by_hand() -> None:
     # 32 channels x 9 are 288 inputs: 3 crossbars high; 64 filters x 4 cells are 256 columns: 2 wide.
     table = conv(32, 64, 8, 3)
-    crossbar = model("crossbar")
+    crossbar = Crossbar()
     values = crossbar.values({"static_mw": 0.0})
     assert crossbar.crossbars(Layers(table), values)[0] == 6
     costs = crossbar.cost(Layers(table), values)

@@ -48,8 +48,8 @@ class Sums:
         name = catalog()[device].cost["model"]
         values = values_of(device, given)
         costs = model(name).cost(self.layers, values)
-        total: NDArray[np.float64] = np.bincount(self.owner, costs.latency, self.count) + model(name).overhead(values)
-        return total
+        total = np.bincount(self.owner, costs.latency, self.count).astype(np.float64)
+        return total + model(name).overhead(values)
 
 
 def values_of(device: str, given: Mapping[str, Any]) -> Values:
