@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 
 from hwnasbench import spaces
-from hwnasbench.devices import Device, by_name
+from hwnasbench.devices import Device, by_name, catalog
 from hwnasbench.errors import InvalidRequest, NoColumn, UnknownName
 from hwnasbench.paths import home_folder, shipped_store
-from hwnasbench.plan import Plan, as_integer, as_words
+from hwnasbench.plan import INTEGERS, Plan, as_integer, as_words, check_named, defaults_of
 from hwnasbench.resolve import Resolved, resolve
 from hwnasbench.results import Result
+from hwnasbench.simulated import COUNTS, COUNTS_SOURCE, RECORD, SOURCE
+from hwnasbench.simulated import column as simulated_column
 from hwnasbench.tables.store import Column, Store, open_store
-from hwnasbench.vocabulary import DATASETS, ENGINES, KINDS, METRICS, PRECISIONS, SPLITS
+from hwnasbench.vocabulary import DEVICE_CLASSES, KINDS, METRICS, simulated_metrics
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,22 +25,23 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from hwnasbench.simulated import Setting
+
     Data = Literal["auto", "shipped", "built"]
 
-_VOCABULARY = {"dataset": DATASETS, "precision": PRECISIONS, "engine": ENGINES, "split": SPLITS}
-_INTEGERS = ("threads", "batch", "epochs")
+_ALL_SIMULATED = {metric for name in DEVICE_CLASSES for metric in simulated_metrics(name)}
 _ARGUMENTS = ("metrics", "dataset", "precision", "batch", "engine", "threads", "split", "recipe", "epochs", "input", "source", "kinds", "fill")  # fmt: skip  # noqa: E501
 #: Architectures remembered by their string.
 _REMEMBERED = 1 << 16
 
 
-def load(space: str, data: Data = "auto") -> Benchmark:
+def load(space: str | spaces.Space, data: Data = "auto") -> Benchmark:
     """Load the benchmark of one space.
 
     Parameters
     ----------
-    space : str
-        A name of `hwnasbench.spaces.names`.
+    space : str or Space
+        A name of `hwnasbench.spaces.names`, or a space made of others, such as one of mixed precision.
     data : {"auto", "shipped", "built"}
         ``shipped``: what the package brings. ``built``: the tables that the user built from
         fetched sources. ``auto``: both, the built ones where there are any.
@@ -56,7 +59,9 @@ def load(space: str, data: Data = "auto") -> Benchmark:
     """
     if data not in ("auto", "shipped", "built"):
         raise UnknownName("data", data, ("auto", "shipped", "built"))
-    known = spaces.get(space)
+    known = spaces.get(space) if isinstance(space, str) else space
+    if not isinstance(known, spaces.Space):
+        raise UnknownName("space", space, spaces.names())
     stores = []
     if data != "built":
         stores.append(open_store(shipped_store()))
@@ -68,8 +73,8 @@ def load(space: str, data: Data = "auto") -> Benchmark:
     return Benchmark(known, stores)
 
 
-def _reopen(space: str, folders: Sequence[str]) -> Benchmark:
-    return Benchmark(spaces.get(space), [open_store(folder) for folder in folders])
+def _reopen(space: spaces.Space, folders: Sequence[str]) -> Benchmark:
+    return Benchmark(space, [open_store(folder) for folder in folders])
 
 
 class Benchmark:
@@ -89,19 +94,17 @@ class Benchmark:
         self.fingerprint = "+".join(store.fingerprint for store in stores)
         self.sources: dict[str, dict[str, Any]] = {}
         self._columns: dict[str, list[Column]] = {}
-        catalog: dict[str, Device] = {}
+        compiled: dict[str, Device] = {}
         for store in stores:
             self.sources.update(store.sources)
-            catalog.update({name: Device(record) for name, record in store.devices.items()})
+            compiled.update({name: Device(record) for name, record in store.devices.items()})
             for column in store.columns:
                 if column.space == space.name:
                     self._columns.setdefault(column.metric, []).append(column)
-        if not self._columns:
-            raise NoColumn(
-                f"the data holds no column of {space.name!r}; `hwnasbench sources` lists what to fetch and build"
-            )
-        self._catalog = by_name(catalog.values())
-        self.defaults: dict[str, Any] = stores[-1].defaults[space.name]
+        self.sources[SOURCE] = RECORD
+        self._catalog = by_name(compiled.values())
+        self.defaults: dict[str, Any] = defaults_of(space, stores)
+        self.settings: dict[Any, Setting] = {}
         self._plans: dict[Any, Plan] = {}
         self._located: dict[str, Any] = {}
         self._size = len(space) if space.enumerable else 0
@@ -113,17 +116,18 @@ class Benchmark:
         return [column for columns in self._columns.values() for column in columns]
 
     def devices(self) -> list[Device]:
-        """Return the devices that any column of the space speaks of, sorted by name."""
-        names = {column.keys["device"] for column in self.all_columns()}
-        return [self._catalog[str(name)] for name in sorted(str(n) for n in names if n is not None)]
+        """Return the devices that answer for the space, measured or simulated, sorted by name."""
+        found = {**catalog(), **self._catalog}
+        return sorted({device.name: device for device in found.values()}.values(), key=lambda device: device.name)
 
     def metrics(self) -> list[str]:
-        """Return the metrics that any column of the space holds."""
-        return [name for name in METRICS if name in self._columns]
+        """Return the metrics of the space, measured or simulated."""
+        return [name for name in METRICS if name in self._columns or name in _ALL_SIMULATED or name in COUNTS]
 
     def datasets(self) -> list[str]:
         """Return the data sets that any column of the space speaks of."""
-        return sorted({str(c.keys["dataset"]) for c in self.all_columns() if c.keys["dataset"] is not None})
+        known = {str(c.keys["dataset"]) for c in self.all_columns() if c.keys["dataset"] is not None}
+        return sorted(known | set(self.space.datasets))
 
     def coverage(self) -> pd.DataFrame:
         """Return one row a column: its keys, kind, source, flags and number of values."""
@@ -214,7 +218,7 @@ class Benchmark:
         for name in request:
             if name not in _ARGUMENTS:
                 raise InvalidRequest(str(UnknownName("argument", name, _ARGUMENTS)))
-        for name in _INTEGERS:
+        for name in INTEGERS:
             if name in request:
                 request[name] = as_integer(name, request[name])
         return self.plan_of((device, *map(request.get, _ARGUMENTS)))
@@ -241,7 +245,7 @@ class Benchmark:
             if not isinstance(value, (str, int, Device, type(None))):
                 raise InvalidRequest(f"{name}={value!r}: expected a name, got {type(value).__name__}")
         found = self._find_device(device)
-        self._check_named(named)
+        check_named(self, named)
         if source is not None and source not in self.sources:
             raise UnknownName("source", source, self.sources)
         wanted = as_words("metrics", metrics)
@@ -259,19 +263,10 @@ class Benchmark:
     def _find_device(self, device: str | Device | None) -> Device | None:
         if device is None or isinstance(device, Device):
             return device
-        found = self._catalog.get(device)
+        found = self._catalog.get(device) or catalog().get(device)
         if found is None:
-            raise UnknownName("device", device, self._catalog)
+            raise UnknownName("device", device, {**catalog(), **self._catalog})
         return found
-
-    def _check_named(self, named: dict[str, Any]) -> None:
-        for key, value in named.items():
-            if key in _INTEGERS:
-                continue
-            known = {str(c.keys[key]) for c in self.all_columns() if c.keys[key] is not None}
-            known |= set(_VOCABULARY.get(key, ()))
-            if value not in known:
-                raise UnknownName("data set" if key == "dataset" else key, value, known)
 
     def other_kinds(self, metric: str, column: Column) -> tuple[str, ...]:
         """Return the kinds that other columns on the same device have for a metric."""
@@ -292,9 +287,17 @@ class Benchmark:
             if device is None:
                 raise InvalidRequest(f"{metric} needs a device; bench.devices() lists them")
             columns = [c for c in columns if c.keys["device"] == device.name]
-        if not columns:
-            self._refuse_unbuilt(metric, device)
-        return resolve(columns, metric, self.space.name, device, named, self.defaults, kinds, source)
+        try:
+            if not columns:
+                self._refuse_unbuilt(metric, device)
+            return resolve(columns, metric, self.space.name, device, named, self.defaults, kinds, source)
+        except NoColumn:
+            computed = None
+            if (kinds is None or "simulated" in kinds) and source in (None, SOURCE, COUNTS_SOURCE):
+                computed = simulated_column(self, metric, device, named)
+            if computed is None:
+                raise
+            return Resolved(computed, ())
 
     def _refuse_unbuilt(self, metric: str, device: Device | None) -> None:
         """Where the shipped data knows the metric, say which sources would bring it to the built data."""
@@ -377,7 +380,7 @@ class Benchmark:
         return cite(self, result)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self.space.name, tuple(store.folder for store in self.stores))
+        return _reopen, (self.space, tuple(store.folder for store in self.stores))
 
     def __repr__(self) -> str:
         return f"<benchmark {self.space.name}: {len(self.all_columns())} columns, release {self.release}>"

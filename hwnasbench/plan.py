@@ -6,17 +6,53 @@ import operator
 
 from hwnasbench.errors import AmbiguousQuery, InvalidRequest, NoColumn, NoValue, UnknownName
 from hwnasbench.results import Value
-from hwnasbench.vocabulary import METRICS
+from hwnasbench.vocabulary import DATASETS, ENGINES, METRICS, PER_LAYER, SPLITS, precision_bits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from hwnasbench.benchmark import Benchmark
     from hwnasbench.devices import Device
     from hwnasbench.resolve import Resolved
-    from hwnasbench.tables.store import Column
+    from hwnasbench.spaces import Space
+    from hwnasbench.tables.store import Column, Store
+
+#: Keys that are counts.
+INTEGERS = ("threads", "batch", "epochs")
+_VOCABULARY = {"dataset": DATASETS, "engine": ENGINES, "split": SPLITS}
+
+
+def defaults_of(space: Space, stores: Sequence[Store]) -> dict[str, Any]:
+    """Return the constants of a space's TOML: as a store compiled them, else from the file."""
+    name = getattr(space, "base", space).name
+    for store in reversed(stores):
+        if name in store.defaults:
+            return store.defaults[name]
+    from hwnasbench.spaces.defaults import load_defaults
+
+    return load_defaults().get(name, {"defaults": {}, "defaults_at": {}, "sources": {}})
+
+
+def check_named(bench: Benchmark, named: dict[str, Any]) -> None:
+    """Refuse a word that neither a column nor a vocabulary knows.
+
+    Raises
+    ------
+    UnknownName
+    """
+    for key, value in named.items():
+        if key in INTEGERS:
+            continue
+        known = {str(c.keys[key]) for c in bench.all_columns() if c.keys[key] is not None}
+        if key == "precision":
+            if value != PER_LAYER and value not in known:
+                precision_bits(value)
+            continue
+        known |= {*_VOCABULARY.get(key, ()), *(bench.space.datasets if key == "dataset" else ())}
+        if value not in known:
+            raise UnknownName("data set" if key == "dataset" else key, value, known)
 
 
 def as_integer(name: str, value: Any) -> int | None:

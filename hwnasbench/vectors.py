@@ -9,11 +9,12 @@ import numpy as np
 
 from hwnasbench.errors import InvalidRequest, NoColumn, NotEnumerable
 from hwnasbench.predictors.lookup import evaluate_many
+from hwnasbench.simulated import CountColumn, SimulatedColumn
 from hwnasbench.tables.store import Column, DenseColumn, LookupColumn, RowsColumn
-from hwnasbench.vocabulary import KEYS, KINDS, METRICS, STATUSES
+from hwnasbench.vocabulary import KEYS, KINDS, METRICS, STATUSES, simulated_metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -69,6 +70,8 @@ def read(column: Column, where: NDArray[Any] | None) -> Batch:
         if where is None:
             raise NotEnumerable(f"{column!r} has no whole column; pass architectures")
         return Batch(evaluate_many(column.coefficients(), column.intercept, column.link, where), None, None)
+    if isinstance(column, (SimulatedColumn, CountColumn)):
+        return _read_simulated(column, where)
     if isinstance(column, RowsColumn):
         return _read_rows(column, where)
     assert isinstance(column, DenseColumn)
@@ -78,6 +81,12 @@ def read(column: Column, where: NDArray[Any] | None) -> Batch:
     return Batch(
         values.take(where), None if status is None else status.take(where), None if kinds is None else kinds.take(where)
     )
+
+
+def _read_simulated(column: SimulatedColumn | CountColumn, where: NDArray[Any] | None) -> Batch:
+    if where is None and not column.counted.enumerable:
+        raise NotEnumerable(f"{column!r} has no whole column; pass architectures")
+    return Batch(*column.batch_of(where), None)
 
 
 def _read_rows(column: RowsColumn, where: NDArray[Any] | None) -> Batch:
@@ -263,6 +272,18 @@ def coverage(bench: Benchmark) -> pd.DataFrame:
     import pandas as pd
 
     names = ["metric", *KEYS, "kind", "of", "source", "flags", "count"]
-    rows = [c.describe() for c in bench.all_columns()]
+    rows = [c.describe() for c in [*bench.all_columns(), *_simulated(bench)]]
     frame = pd.DataFrame(rows, columns=["space", *names])
     return frame.sort_values(["metric", "device", "dataset", "source"], na_position="first", ignore_index=True)
+
+
+def _simulated(bench: Benchmark) -> Iterator[Column]:
+    """Yield what the cost models answer: every metric of every device at every precision it runs."""
+    from hwnasbench.simulated import column as simulated_column
+
+    for device in bench.devices():
+        for precision in device.precisions:
+            for metric in simulated_metrics(device.device_class):
+                found = simulated_column(bench, metric, device, {"precision": precision})
+                if found is not None:
+                    yield found

@@ -35,7 +35,7 @@ _ROWS = (
     ("dsp", "1", "min", "device", "FPGA DSP slices"),
     ("lut", "1", "min", "device", "FPGA look-up tables"),
     ("bram", "1", "min", "device", "FPGA block RAMs"),
-    ("model_size", "KiB", "min", "network", "size of the weights"),
+    ("model_size", "KiB", "min", "storage", "size of the weights"),
     ("params", "1", "min", "network", "number of trainable parameters"),
     ("macs", "1", "min", "network", "multiply-accumulate operations of one image"),
     ("flops", "1", "min", "network", "operations of one image by the source's own count"),
@@ -94,6 +94,7 @@ SCOPE_KEYS = {
     "training": ("dataset", "precision", "split", "recipe", "epochs"),
     "training_cost": ("dataset", "recipe", "epochs"),
     "network": ("dataset",),
+    "storage": ("dataset", "precision"),
     "proxy": ("dataset", "input", "batch"),
 }
 
@@ -158,3 +159,17 @@ def precision_bits(precision: str) -> tuple[int, int]:
     from hwnasbench.errors import UnknownName
 
     raise UnknownName("precision", precision, [*PRECISIONS, "w4a8", "w2a8"])
+
+
+#: What cost models give for devices of every class, and besides for those of some.
+_SIMULATED = ("latency", "energy", "peak_memory", "utilisation")
+_SIMULATED_BESIDES = {
+    **dict.fromkeys(("mobile_gpu", "edge_gpu", "server_gpu", "multi_gpu", "tpu", "edge_tpu"), ("throughput",)),
+    **dict.fromkeys(("asic", "reram", "npu"), ("area",)),
+    "fpga": ("throughput", "dsp", "lut", "bram"),
+}
+
+
+def simulated_metrics(device_class: str) -> tuple[str, ...]:
+    """Return the metrics that the cost models give for devices of a class."""
+    return (*_SIMULATED, *_SIMULATED_BESIDES.get(device_class, ()), "model_size")

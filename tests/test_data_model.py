@@ -89,11 +89,12 @@ def test_the_column_that_answers(
 
 REFUSALS: list[tuple[str, dict[str, Any], type[Exception], str]] = [
     ("several columns are listed", {"device": "raspi5"}, AmbiguousQuery, "'cifar100', 'darcy', 'ninapro'"),
-    ("a named key that nothing has", {"device": "pixel3", "batch": 64, "metrics": ("latency",)},
-     NoColumn, "batch 1, 32"),
+    ("a named key that nothing has", {"device": "pixel3", "batch": 64, "metrics": ("latency",),
+     "kinds": ("measured", "estimated", "predicted")}, NoColumn, "batch 1, 32"),
     ("a gap in kinds names what fills it", {"device": "raspi4", "kinds": ("measured",), "metrics": ("latency",)},
      NoColumn, "estimated from low"),
-    ("no column at all", {"device": "pixel3", "metrics": ("energy",)}, NoColumn, "no source at hand"),
+    ("no column at all", {"device": "pixel3", "metrics": ("energy",), "kinds": "measured"}, NoColumn,
+     "no source at hand"),
     ("a source without the column", {"device": "raspi4", "source": "high", "metrics": ("latency",)}, NoColumn, "low"),
     ("a device metric without a device", {"metrics": ("latency",)}, InvalidRequest, "needs a device"),
     ("a device", {"device": "pixl3"}, UnknownName, "'pixel3'"),

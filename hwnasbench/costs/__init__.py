@@ -1,7 +1,7 @@
 """Cost models: a layer table and a device in; latency, energy, area and memory out.
 
 >>> from hwnasbench import spaces
->>> from hwnasbench.costs import simulate
+>>> from hwnasbench.costs.simulate import simulate
 >>> from hwnasbench.devices import catalog
 >>> network = spaces.get("nasbench201").network(6111, "cifar10")
 >>> sorted(simulate(network, catalog()["eyeriss"]))[:2]

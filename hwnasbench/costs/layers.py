@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 #: Operators that only move or combine elements.
-_ELEMENTWISE = (Op.ADD, Op.MUL, Op.NORM, Op.CONCAT, Op.SHUFFLE, Op.SLICE)
+_IS_ELEMENTWISE = np.isin(np.arange(256), [Op.ADD, Op.MUL, Op.NORM, Op.CONCAT, Op.SHUFFLE, Op.SLICE])
+_IS_POOL = np.isin(np.arange(256), [Op.AVG_POOL, Op.MAX_POOL, Op.GLOBAL_POOL])
 
 
 class Layers:
@@ -70,12 +71,12 @@ class Layers:
     @cached_property
     def is_pool(self) -> Mask:
         """Average, maximum and global pooling."""
-        return np.isin(self.kind, [Op.AVG_POOL, Op.MAX_POOL, Op.GLOBAL_POOL])
+        return _IS_POOL[self.kind]
 
     @cached_property
     def is_elementwise(self) -> Mask:
         """Layers that add, multiply, normalise or move elements."""
-        return np.isin(self.kind, _ELEMENTWISE)
+        return _IS_ELEMENTWISE[self.kind]
 
     @cached_property
     def work(self) -> Floats:

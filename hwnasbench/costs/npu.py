@@ -42,7 +42,7 @@ class Npu(CostModel):
         steps = np.where(parted & ~layers.is_linear, quads * eights, window * deep)
         words = np.ceil(layers.activation_bits / 8)
         product = np.maximum(v.decode_cycles, 4.0 * blocks) * steps * depth * words * v.efficiency
-        written = np.ceil(layers.out_channels / 16) * 16 * layers.out_height * layers.out_width * layers.batch * words
+        written = layers.output_elements * words
         tiles = np.ceil(layers.out_width / v.tile) * np.ceil(layers.out_height / v.tile)
         tiles = tiles * np.ceil(layers.out_channels / v.tile_depth)
         output = written * v.output_cycles

@@ -62,7 +62,8 @@ class Systolic(CostModel):
         A fold costs, in an array of R rows and C columns through which T vectors stream, 2 R + C + T - 2 cycles
         where an operand is loaded first and R + C + T - 2 where outputs stay; a group's last cycle counts from
         zero (read in scalesim 3.0.0: compute/systolic_compute_{ws,os,is}.py and
-        memory/double_buffered_scratchpad_mem.py). Groups, depthwise ones too, run one after the other.
+        memory/double_buffered_scratchpad_mem.py). Groups, depthwise ones too, run one after the
+        other, or as many side by side as `groups_at_once` allows.
         """
         v = values
         groups = np.where(layers.is_conv, layers.groups, 1.0)
@@ -79,10 +80,12 @@ class Systolic(CostModel):
         streamed = pick(output, window, pick(inputs, filters, pixels)) * self._passes(layers, v)
         steady = np.maximum(streamed, pick(output, 0.0, v.overlap * v.rows))
         fill = pick(output, v.rows, 2.0 * v.rows) + v.columns - 2.0
-        count = groups * down * across * repeats
+        beside = np.maximum(np.minimum(np.floor(v.columns / filters), v.groups_at_once), 1.0)
+        turns = np.ceil(groups / beside)
+        count = turns * down * across * repeats
         fills = count - (count - 1.0) * v.overlap
         return Folds(
-            groups, pixels, window * repeats, filters, down * repeats, across, count * steady + fills * fill - groups
+            groups, pixels, window * repeats, filters, down * repeats, across, count * steady + fills * fill - turns
         )
 
     @staticmethod

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Device", "by_name", "catalog", "load_catalog"]
 
-_FIELDS = ("name", "title", "device_class", "chip", "chip_evidence", "aliases", "defaults", "note", "cost")
+_FIELDS = ("name", "title", "device_class", "chip", "chip_evidence", "aliases", "defaults", "note")
 
 
 class Device:
@@ -45,7 +45,7 @@ class Device:
         Empty where nothing simulates it.
     """
 
-    __slots__ = _FIELDS
+    __slots__ = (*_FIELDS, "_cost")
 
     def __init__(self, record: Mapping[str, Any]) -> None:
         self.name: str = record["name"]
@@ -56,15 +56,21 @@ class Device:
         self.aliases: tuple[str, ...] = tuple(record.get("aliases", ()))
         self.defaults: dict[str, str | int] = dict(record.get("defaults", {}))
         self.note: str = record.get("note", "")
-        self.cost: dict[str, Any] = dict(record.get("cost", {}))
+        self._cost: dict[str, Any] | None = record.get("cost")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the record as it stands in the catalogue."""
         record = {field: getattr(self, field) for field in _FIELDS}
         record["aliases"] = list(self.aliases)
         record["defaults"] = dict(self.defaults)
-        record["cost"] = dict(self.cost)
         return record
+
+    @property
+    def cost(self) -> dict[str, Any]:
+        """How it is simulated; see the class. A compiled catalogue leaves it to the device's file."""
+        if self._cost is None:
+            self._cost = _cost_of(self.name)
+        return self._cost
 
     @property
     def precisions(self) -> tuple[str, ...]:
@@ -143,11 +149,11 @@ def _read(path: Path) -> Device:
         record = tomllib.loads(path.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CorruptFile(f"{path} is not TOML: {error}") from error
-    missing = [f for f in ("name", "title", "device_class", "chip", "chip_evidence") if f not in record]
+    missing = [f for f in _FIELDS[:5] if f not in record]
     if missing:
         raise CorruptFile(f"{path} lacks {missing[0]!r}; a device file has {', '.join(_FIELDS)}")
     for name in record:
-        if name not in _FIELDS:
+        if name not in (*_FIELDS, "cost"):
             raise CorruptFile(f"{path}: {UnknownName('field', name, _FIELDS)}")
     for name in record.get("defaults", {}):
         if name not in KEYS:
@@ -157,7 +163,15 @@ def _read(path: Path) -> Device:
     _check_cost(path, record)
     if record["name"] != path.stem:
         raise CorruptFile(f"{path}: the device is called {record['name']!r}; expected the file's name {path.stem!r}")
+    record.setdefault("cost", {})
     return Device(record)
+
+
+def _cost_of(name: str) -> dict[str, Any]:
+    from pathlib import Path
+
+    path = Path(__file__).parent / "catalog" / f"{name}.toml"
+    return _read(path).cost if path.is_file() else {}
 
 
 def _check_cost(path: Path, record: dict[str, Any]) -> None:

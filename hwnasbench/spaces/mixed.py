@@ -69,6 +69,8 @@ class MixedPrecision(Space):
         Weighted layers that have decisions.
     """
 
+    per_layer = True
+
     def __init__(self, base: Space, weights: tuple[int, ...], activations: tuple[int, ...], layers: int) -> None:
         self.base = base
         self.weights = weights

@@ -1,0 +1,218 @@
+"""Columns that are computed when they are asked for: what cost models say of a space on a device.
+
+Making one imports nothing; NumPy and the cost model come when a value is read.
+"""
+
+from __future__ import annotations
+
+import math
+
+from hwnasbench.errors import InvalidRequest
+from hwnasbench.tables.store import Column
+from hwnasbench.vocabulary import KEYS, METRICS, PER_LAYER, SCOPE_KEYS, STATUSES, simulated_metrics
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from hwnasbench.benchmark import Benchmark
+    from hwnasbench.costs.simulate import Simulated, Simulator
+    from hwnasbench.devices import Device
+
+#: Source id of simulated values.
+SOURCE = "hwnasbench-simulated"
+#: The record of that source, beside those of the tables.
+RECORD = {
+    "title": "Cost models of hwnasbench",
+    "repository": "",
+    "commit": "",
+    "licence": "Apache-2.0",
+    "priority": 0,
+    "citation": "@software{hwnasbench_costs,\n  title = {Cost models of {hwnasbench}},\n"
+    "  author = {{The hwnasbench developers}}\n}",
+}
+_OK = STATUSES.index("ok")
+#: What a scorecard may judge in place of a metric.
+_JUDGED = {"latency": ("latency", "cycles"), "peak_memory": ("peak_memory", "arena"), "model_size": ("flash",)}
+#: Counts of networks; the source that the counts of the shipped tables name.
+COUNTS = ("params", "macs")
+COUNTS_SOURCE = "hwnasbench-counts"
+
+
+class Setting:
+    """One space on one device at one data set, precision and batch; its metrics share one evaluation."""
+
+    def __init__(self, bench: Benchmark, device: Device, dataset: str, precision: str, batch: int) -> None:
+        self.space = bench.space
+        self.device = device
+        self.dataset = dataset
+        self.precision = precision
+        self.batch = batch
+        self._simulator: Simulator | None = None
+        self._last: tuple[Any, dict[str, Simulated]] | None = None
+        self._whole: dict[str, Simulated] | None = None
+
+    @property
+    def simulator(self) -> Simulator:
+        """The cost model, made when it is first needed."""
+        if self._simulator is None:
+            from hwnasbench.costs.simulate import Simulator
+
+            self._simulator = Simulator(self.device, self.precision, self.batch)
+        return self._simulator
+
+    def one(self, where: Any) -> dict[str, Simulated]:
+        """Return every metric of one architecture."""
+        if not self.device.cost:
+            return {}
+        if self._last is None or self._last[0] != where:
+            vectors = self.space.vectors([where])
+            self._last = (where, self.simulator.many(self.space, vectors, self.dataset))
+        return self._last[1]
+
+    def many(self, where: NDArray[Any] | None) -> dict[str, Simulated]:
+        """Return every metric of many architectures, by index or vector; None is the whole space."""
+        if not self.device.cost:
+            return {}
+        if not self.space.enumerable:
+            return self.simulator.many(self.space, self.space.vectors(where), self.dataset)
+        if self._whole is None:
+            self._whole = self.simulator.many(self.space, self.space.all_vectors(), self.dataset)
+        return self._whole
+
+
+class SimulatedColumn(Column):
+    """One metric of a `Setting`, computed on demand."""
+
+    def __init__(self, setting: Setting, metric: str) -> None:
+        self.setting = setting
+        self.counted = setting.space
+        self.space = setting.space.name
+        self.metric = metric
+        self.source = SOURCE
+        self.kind = "simulated"
+        self.kinds = ("simulated",)
+        self.of = None
+        known = {
+            "dataset": setting.dataset,
+            "device": setting.device.name,
+            "batch": setting.batch,
+            "precision": setting.precision,
+        }
+        scope = SCOPE_KEYS[METRICS[metric].scope]
+        self.keys = {key: known.get(key) if key in scope else None for key in KEYS}
+        self.flags = ()
+        self.count = None
+        self.priority = 0
+
+    def _found(self, where: Any) -> Simulated | None:
+        return self.setting.one(where).get(self.metric)
+
+    def read(self, where: Any) -> float:
+        found = self._found(where)
+        return math.nan if found is None else float(found.values[0])
+
+    def status(self, where: Any) -> str:
+        found = self._found(where)
+        return "no_source" if found is None else STATUSES[found.status[0]]
+
+    def std_at(self, where: Any) -> float | None:
+        """Return the root mean square error of the fit on held-out networks, where there was one."""
+        share = spread(self.setting.device, self.metric)
+        return None if share is None else share * abs(self.read(where))
+
+    def batch_of(self, where: NDArray[Any] | None) -> tuple[NDArray[np.float64], NDArray[np.uint8] | None]:
+        """Return values and status codes (None where all are ok) of many architectures."""
+        import numpy as np
+
+        found = self.setting.many(where).get(self.metric)
+        if found is None:
+            n = self.setting.space.size if where is None else len(where)
+            return np.full(n, np.nan), np.full(n, STATUSES.index("no_source"), np.uint8)
+        values, status = found
+        if self.setting.space.enumerable and where is not None:
+            values, status = values.take(where), status.take(where)
+        return values, None if (status == _OK).all() else status
+
+
+class CountColumn(Column):
+    """Parameters or multiply-accumulates of a space, counted on demand."""
+
+    def __init__(self, bench: Benchmark, metric: str, dataset: str) -> None:
+        self.counted = bench.space
+        self.space = bench.space.name
+        self.metric = metric
+        self.source = COUNTS_SOURCE
+        self.kind = "simulated"
+        self.kinds = ("simulated",)
+        self.of = None
+        self.keys = {key: dataset if key == "dataset" else None for key in KEYS}
+        self.flags = ()
+        self.count = None
+        self.priority = 0
+
+    def read(self, where: Any) -> float:
+        network = self.counted.network(where, str(self.keys["dataset"]))
+        return float(getattr(network, self.metric))
+
+    def status(self, where: Any) -> str:
+        return STATUSES[_OK]
+
+    def batch_of(self, where: NDArray[Any] | None) -> tuple[NDArray[np.float64], NDArray[np.uint8] | None]:
+        """Return the counts of many architectures."""
+        import numpy as np
+
+        vectors = self.counted.all_vectors() if where is None else where
+        if where is not None and self.counted.enumerable:
+            vectors = self.counted.all_vectors()[where]
+        table, offsets = self.counted.layer_table(vectors, str(self.keys["dataset"]))
+        return np.add.reduceat(table[self.metric], offsets[:-1]).astype(np.float64), None
+
+
+def spread(device: Device, metric: str) -> float | None:
+    """Return the relative root mean square error of a device's fit on what it never saw, or None."""
+    from hwnasbench.devices.parameters import fit_of
+
+    names = _JUDGED.get(metric, (metric,))
+    cards = [card for card in fit_of(device.name).get("scorecards", ()) if card["metric"] in names]
+    return max(card["rmspe"] for card in cards) / 100 if cards else None
+
+
+def column(
+    bench: Benchmark, metric: str, device: Device | None, named: dict[str, Any]
+) -> SimulatedColumn | CountColumn | None:
+    """Return the simulated column that answers a request, or None where no cost model does.
+
+    Raises
+    ------
+    UnknownName
+        When the device does not run the precision that the request names.
+    """
+    if metric in COUNTS and bench.space.datasets and set(named) <= {"dataset"}:
+        return CountColumn(bench, metric, named.get("dataset", bench.space.datasets[0]))
+    if device is None or metric not in simulated_metrics(device.device_class) or not bench.space.datasets:
+        return None
+    if any(key not in ("dataset", "precision", "batch") for key in named):
+        return None
+    dataset = named.get("dataset") or bench.defaults["defaults"].get("dataset") or bench.space.datasets[0]
+    if dataset not in bench.space.datasets:
+        return None
+    mixed = getattr(bench.space, "per_layer", False)
+    precision = named.get("precision") or (PER_LAYER if mixed else device.defaults.get("precision", "fp32"))
+    batch = named.get("batch", device.defaults.get("batch", 1))
+    if not isinstance(batch, int) or batch < 1:
+        raise InvalidRequest(f"batch={batch!r}: expected 1 or more")
+    if named.get("precision"):
+        from hwnasbench.costs.simulate import check_precision
+
+        if not device.cost:
+            return None
+        check_precision(device, precision)
+    key = (device.name, dataset, precision, batch)
+    setting = bench.settings.get(key)
+    if setting is None or setting.device is not device:
+        setting = bench.settings[key] = Setting(bench, device, dataset, precision, batch)
+    return SimulatedColumn(setting, metric)
