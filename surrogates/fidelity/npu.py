@@ -17,9 +17,9 @@ def section(sources: Path | None) -> str:
     lines = [
         "## Ethos-U (`npu`)",
         "",
-        "Single int8 layers against the cycles of Vela 5.2.0. Parameters are fitted to one half of the layers (seed 0),",
-        "the other half judges. Aim: 80 % of layers within 20 %. The closed form does not search for block shapes and",
-        "does not know what the compiler copies to the SRAM; U85's compiler core cannot be read at all. `npu` is without",
+        "Single int8 layers against the cycles of Vela 5.2.0. Parameters are fitted to half of the layers (seed 0),",
+        "the other half judges. Aim: 80 % of layers within 20 %. The closed form does not search for block shapes",
+        "and does not know what the compiler copies to the SRAM; U85's compiler core cannot be read at all. `npu` is without",
         "memories, `total` with them.",
         "",
         "| device | cycles | layers | within 20 % | median error [%] | aim met |",
@@ -47,7 +47,7 @@ def _sram() -> list[str]:
     exact = np.abs(tensors / true["sram_kib"] - 1) <= 0.01
     more = true["sram_kib"] > tensors * 1.01
     return [
-        f"SRAM of Ethos-U55: inputs and outputs are within 1 % of Vela's on {exact.mean():.1%} of {len(layers)} layers; on",
-        f"{more.mean():.1%} Vela needs more (it also buffers weights there), on {(~exact & ~more).mean():.1%} less",
+        f"SRAM of Ethos-U55: inputs and outputs are within 1 % of Vela's on {exact.mean():.1%} of {len(layers)}",
+        f"layers; on {more.mean():.1%} Vela needs more (it also buffers weights there), on {(~exact & ~more).mean():.1%} less",
         "(an addition writes over an input).",
     ]

@@ -77,10 +77,10 @@ def _fused() -> list[str]:
         layers = Layers(builder.build("block", "imagenet").at("int8").layers)
         times.append(float(_systolic().cost(layers, values_of("edgetpu", {})).latency.sum()))
     return [
-        "A 3 x 3 convolution from 28 x 28 x 32 to 28 x 28 x 256 against a 1 x 1 expansion and a depthwise 3 x 3, Edge TPU:",
-        f"{times[0]:.3f} against {times[1]:.3f} ms, {times[1] / times[0]:.2f} x (published: about 1.4 x in favour of the",
-        "fused one). The model runs a depthwise layer one channel after the other in the array; its cells of training",
-        "(NAS-Bench-201) have no depthwise layer, so that nothing corrects it.",
+        "A 3 x 3 convolution from 28 x 28 x 32 to 28 x 28 x 256 against a 1 x 1 expansion and a depthwise 3 x 3, on the",
+        f"Edge TPU: {times[0]:.3f} against {times[1]:.3f} ms, {times[1] / times[0]:.2f} x (published: about 1.4 x). A column",
+        "runs one channel of a depthwise layer, which is from memory: the cells that its overheads are fitted to",
+        "(NAS-Bench-201) have no depthwise layer.",
     ]
 
 
@@ -132,8 +132,8 @@ def _bits(sources: Path | None) -> list[str]:
 
         tables = {"HAQ's table": table(sources / "haq").astype(np.float64), **tables}
     lines = [
-        "Bits layer by layer against 8 bits (HAQ reports 1.4 to 1.95 x). Assumed: widths of 4 to 8 bits, taken away where",
-        "that saves most time until the mean is reached; accuracy, which bounds HAQ's search, is not looked at.",
+        "Bits layer by layer against 8 bits (HAQ reports 1.4 to 1.95 x). Assumed: widths of 4 to 8 bits, taken away",
+        "where that saves most time until the mean is reached; accuracy, which bounds HAQ's search, is not looked at.",
         "",
         "| latencies | mean 7 bits | 6 bits | 5 bits | all 4 bits |",
         "|---|---|---|---|---|",
