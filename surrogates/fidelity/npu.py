@@ -17,9 +17,9 @@ def section(sources: Path | None) -> str:
     lines = [
         "## Ethos-U (`npu`)",
         "",
-        "Single int8 layers against the cycles of Vela 5.2.0. Parameters are fitted to half of the layers (seed 0), the",
-        "other half judges. Its form (blocks, bursts, what hides behind what) was chosen in about five rounds with the",
-        "errors of both halves in sight, so that the numbers flatter it. Aim: 80 % of layers within 20 %. It searches",
+        "Single int8 layers against the cycles of Vela 5.2.0. Parameters are fitted to half of the layers (seed 0),",
+        "the other half judges. Its form (blocks, bursts, what hides behind what) was chosen among four with the errors",
+        "of both halves in sight, so that the numbers flatter it. Aim: 80 % of layers within 20 %. It searches",
         "for no block shapes and does not know what the compiler copies to the SRAM; U85's compiler core cannot be",
         "read at all. `npu` is without memories, `total` with them.",
         "",
@@ -48,7 +48,7 @@ def _sram() -> list[str]:
     exact = np.abs(tensors / true["sram_kib"] - 1) <= 0.01
     more = true["sram_kib"] > tensors * 1.01
     return [
-        f"SRAM of Ethos-U55: inputs and outputs are within 1 % of Vela's on {exact.mean():.1%} of {len(layers)} layers.",
-        f"Vela needs more on {more.mean():.1%} (weights buffered there explain some; not checked layer by layer), and",
+        f"SRAM of Ethos-U55: inputs and outputs are within 1 % of Vela's on {exact.mean():.1%} of {len(layers)}",
+        f"layers. Vela needs more on {more.mean():.1%} (weights buffered there explain some; not checked layer by layer), and",
         f"less on {(~exact & ~more).mean():.1%}.",
     ]
