@@ -80,7 +80,8 @@ def _fused() -> list[str]:
         "A 3 x 3 convolution from 28 x 28 x 32 to 28 x 28 x 256 against a 1 x 1 expansion and a depthwise 3 x 3,",
         f"Edge TPU: {times[0]:.3f} against {times[1]:.3f} ms, {times[1] / times[0]:.2f} x (published: about 1.4 x).",
         "That a column runs one channel of a depthwise layer is from memory, chosen after one channel at a time gave",
-        f"{times[2] / times[0]:.0f} x; the cells that the overheads are fitted to (NAS-Bench-201) have no depthwise layer to check it with.",
+        f"{times[2] / times[0]:.0f} x; the cells that the overheads are fitted to "
+        "(NAS-Bench-201) have no depthwise layer to check it with.",
     ]
 
 
