@@ -52,6 +52,6 @@ def _sram() -> list[str]:
     between = (vela >= 0.99 * tensors) & (vela <= 1.01 * (tensors + weights))
     return [
         f"SRAM of Ethos-U55, {len(layers)} layers: inputs and outputs are within 1 % of Vela's on {exact.mean():.1%},",
-        f"with the weights or without on {whole.mean():.1%} (Vela buffers weights in the SRAM); it lies between the two",
-        f"on {between.mean():.1%}.",
+        f"with the weights or without on {whole.mean():.1%} (Vela buffers weights in the SRAM); it lies between",
+        f"the two on {between.mean():.1%}.",
     ]
