@@ -265,12 +265,12 @@ class Benchmark:
             return device
         found = self._catalog.get(device) or catalog().get(device)
         if found is None:
-            raise UnknownName("device", device, {**catalog(), **self._catalog})
+            raise UnknownName("device", device, [*catalog(), *self._catalog])
         return found
 
     def other_kinds(self, metric: str, column: Column) -> tuple[str, ...]:
         """Return the kinds that other columns on the same device have for a metric."""
-        others = {c.kind for c in self._columns[metric] if c.keys["device"] == column.keys["device"]}
+        others = {c.kind for c in self._columns.get(metric, ()) if c.keys["device"] == column.keys["device"]}
         return tuple(kind for kind in KINDS if kind in others - set(column.kinds))
 
     def resolve(

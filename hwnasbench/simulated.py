@@ -96,7 +96,7 @@ class SimulatedColumn(Column):
         self.kind = "simulated"
         self.kinds = ("simulated",)
         self.of = None
-        known = {
+        known: dict[str, str | int] = {
             "dataset": setting.dataset,
             "device": setting.device.name,
             "batch": setting.batch,
@@ -201,7 +201,7 @@ def column(
     if dataset not in bench.space.datasets:
         return None
     mixed = getattr(bench.space, "per_layer", False)
-    precision = named.get("precision") or (PER_LAYER if mixed else device.defaults.get("precision", "fp32"))
+    precision = str(named.get("precision") or (PER_LAYER if mixed else device.defaults.get("precision", "fp32")))
     batch = named.get("batch", device.defaults.get("batch", 1))
     if not isinstance(batch, int) or batch < 1:
         raise InvalidRequest(f"batch={batch!r}: expected 1 or more")

@@ -94,7 +94,7 @@ def test_devices_and_spaces() -> None:
     devices = json.loads(run("devices", "--data", "shipped", "--json").stdout)
     assert {"pixel3", "raspi4", "edgetpu"} <= {d["name"] for d in devices}
     spaces = json.loads(run("spaces", "--json").stdout)
-    assert {s["name"]: s["architectures"] for s in spaces} == {"fbnet": 9**22, "nasbench201": 15625}
+    assert {s["name"]: s["architectures"] for s in spaces}.items() >= {"fbnet": 9**22, "nasbench201": 15625}.items()
     assert "pixel3" in run("devices", "--data", "shipped").stdout
     assert "fbnet" in run("spaces").stdout
 

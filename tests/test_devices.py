@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 import hwnasbench
-from hwnasbench import spaces
 from hwnasbench.devices import by_name, load_catalog
 from hwnasbench.errors import CorruptFile
 from hwnasbench.paths import PACKAGE_DATA
@@ -39,16 +38,14 @@ def test_a_device_is_complete(name: str) -> None:
 @pytest.mark.parametrize("name", CATALOG)
 def test_a_device_answers_by_every_name(name: str) -> None:
     device = CATALOG[name]
-    for space in spaces.names():
+    for space in ("nasbench201", "fbnet"):
         bench = hwnasbench.load(space, data="shipped")
-        if device not in bench.devices():
-            continue
         columns = [c for c in bench.all_columns() if c.keys["device"] == name and c.metric == "latency"]
-        keys = {k: v for k, v in columns[0].keys.items() if v is not None and k != "device"}
+        keys = {k: v for k, v in columns[0].keys.items() if v is not None and k != "device"} if columns else {}
         arch = 0 if bench.space.enumerable else [0] * len(bench.space.choices)
-        answers = {bench.query(arch, device=n, metrics="latency", **keys).latency for n in (name, *device.aliases)}
-        assert len(answers) == 1
-    assert any(device in hwnasbench.load(space, data="shipped").devices() for space in spaces.names())
+        values = [bench.query(arch, device=n, metrics="latency", **keys)["latency"] for n in (name, *device.aliases)]
+        assert len({(value.value, value.status) for value in values}) == 1
+        assert values[0].status in ("ok", "does_not_fit")
 
 
 def test_names_and_aliases_are_unique() -> None:

@@ -97,11 +97,12 @@ def test_every_column_answers_for_every_architecture(bench: hwnasbench.Benchmark
 def test_every_device_answers_a_plain_query(bench: hwnasbench.Benchmark) -> None:
     from hwnasbench.errors import AmbiguousQuery
 
-    arch = 6111 if bench.space.enumerable else [3] * 22
+    arch = bench.space.parse(6111) if bench.space.enumerable else bench.space.sample(np.random.default_rng(1))
     ambiguous = []
     for device in bench.devices():
         try:
-            assert bench.query(arch, device=device).latency > 0
+            value = bench.query(arch, device=device)["latency"]
+            assert (value.value or 0) > 0 or value.status in ("does_not_fit", "unsupported_layer"), device
         except AmbiguousQuery:
             ambiguous.append(device.name)
     # These two were measured on three data sets, none of them the default one.
@@ -134,7 +135,7 @@ def test_every_cited_source_has_bibtex_and_licence() -> None:
 @pytest.mark.parametrize("bench", benches(), ids=lambda b: b.space.name)
 def test_bibtex_keys_stand_but_once(bench: hwnasbench.Benchmark) -> None:
     keys = re.findall(r"^@\w+\{([^,]+),", bench.cite(), re.MULTILINE)
-    assert len(keys) == len(set(keys)) >= 3
+    assert len(keys) == len(set(keys)) >= (3 if bench.all_columns() else 2)
 
 
 def test_docs_are_up_to_date() -> None:

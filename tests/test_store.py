@@ -272,7 +272,10 @@ from hwnasbench.tables.store import Store
 for name, arch in (("nasbench201", spaces.get("nasbench201").format([3] * 6)), ("nasbench201", 5), ("fbnet", [0] * 22)):
     bench = Benchmark(spaces.get(name), [Store({str(built / "store")!r})])
     result = bench.query(arch, device="pixel3")
-    result.latency, result["latency"], result.to_dict(), repr(result), bench.devices(), bench.metrics()
+    result.latency, result["latency"], bench.metrics()
+    # What is simulated brings NumPy when it is read; what is stored never does.
+    result = bench.query(arch, device="pixel3", metrics="latency")
+    result.to_dict(), repr(result)
 bench.cite(result)
 loaded = set(sys.modules) - before
 heavy = {{"numpy", "pandas", "pyarrow", "xgboost", "torch", "dataclasses", "inspect", "pathlib"}} & loaded

@@ -56,17 +56,17 @@ class Layers:
     @cached_property
     def is_conv(self) -> Mask:
         """Convolutions of every sort."""
-        return self.kind == np.uint8(Op.CONV)
+        return np.asarray(self.kind == np.uint8(Op.CONV))
 
     @cached_property
     def is_linear(self) -> Mask:
         """Linear layers."""
-        return self.kind == np.uint8(Op.LINEAR)
+        return np.asarray(self.kind == np.uint8(Op.LINEAR))
 
     @cached_property
     def is_depthwise(self) -> Mask:
         """Convolutions with one input channel a group, of more than one group."""
-        return self.is_conv & (self.groups == self.in_channels) & (self.groups > 1)
+        return np.asarray(self.is_conv & (self.groups == self.in_channels) & (self.groups > 1))
 
     @cached_property
     def is_pool(self) -> Mask:

@@ -99,7 +99,7 @@ class AcceleratorSpace(Space):
 
     def device(self, arch: Any) -> parametric.Accelerator:
         """Return the design as a device that every query takes."""
-        return self.accelerator(**self.design(arch))
+        return self.accelerator((), **self.design(arch))
 
     def designs(self, vectors: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
         """Return the value of each parameter of many designs, words as their codes, one array a parameter."""
@@ -237,6 +237,7 @@ _SPACES: dict[str, tuple[type[parametric.Accelerator], Choices]] = {
             "columns": (64, 128, 256, 512),
             "bits_per_cell": (1, 2, 4),
             "adc_bits": (8, 4, 5, 6, 7, 9),
+            "columns_per_adc": (64, 8, 16, 32),
             "cell_type": ("reram", "fefet", "sttmram"),
         },
     ),

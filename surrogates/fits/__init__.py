@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Modules of this package that fit devices, in the order in which they run.
-MODULES: tuple[str, ...] = ("mcu", "accelerators", "npu", "systolic")
+MODULES: tuple[str, ...] = ("roofline", "mcu", "accelerators", "npu", "systolic")
 
 
 @dataclass
@@ -56,7 +56,7 @@ def _toml(value: Any) -> str:
 
 
 def scorecard(metric: str, source: str, true: NDArray[Any], held_out: NDArray[Any], **extra: Any) -> dict[str, Any]:
-    """Return the quality of held-out predictions: n, MAPE, root mean square and median error in %, Spearman, R2 of logarithms.
+    """Return the quality of held-out predictions: n; mean, root mean square and median error in %; rank and fit.
 
     Parameters
     ----------

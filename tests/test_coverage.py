@@ -1,0 +1,192 @@
+"""No cell of spaces x devices x metrics is empty: the contract that every registered one must keep."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import hwnasbench
+from hwnasbench import costs, spaces
+from hwnasbench.costs.base import chunked
+from hwnasbench.costs.layers import LayerCosts
+from hwnasbench.costs.simulate import Simulator, simulate
+from hwnasbench.devices import load_catalog
+from hwnasbench.devices.accelerator_spaces import get, joint
+from hwnasbench.devices.accelerator_spaces import names as accelerator_names
+from hwnasbench.devices.parameters import parameters
+from hwnasbench.devices.parametric import Crossbar, Systolic
+from hwnasbench.errors import InvalidArchitecture, InvalidRequest, UnknownName
+from hwnasbench.joint import JointBenchmark
+from hwnasbench.spaces.mixed import mixed_precision
+from hwnasbench.vocabulary import DEVICE_CLASSES, METRICS, simulated_metrics
+
+CATALOG = load_catalog()
+#: Constants of the models that nobody could check. A new one must be counted here on purpose.
+RECALLED_AT_MOST = 100
+
+
+def test_every_class_has_two_devices() -> None:
+    for name in DEVICE_CLASSES:
+        assert sum(device.device_class == name for device in CATALOG.values()) >= 2, name
+
+
+@pytest.mark.parametrize("name", sorted(CATALOG))
+def test_every_device_has_a_cost_model(name: str) -> None:
+    device = CATALOG[name]
+    assert device.cost["model"] in costs.names()
+    assert device.defaults.get("precision", "fp32") in device.precisions
+    for key, record in device.parameters().items():
+        assert record["evidence"] in ("read", "fitted", "recalled", "chosen"), key
+
+
+@pytest.mark.parametrize("space", spaces.names())
+def test_no_cell_is_empty(space: str) -> None:
+    """Every metric of every device at every precision is a number in its unit, or a status that says why not."""
+    found = spaces.get(space)
+    arch = found.parse(6111 % found.size) if found.enumerable else found.sample(np.random.default_rng(0))
+    vectors = found.vectors([arch])
+    for device in CATALOG.values():
+        for precision in device.precisions:
+            answer = Simulator(device, precision).many(found, vectors, found.datasets[0])
+            assert set(answer) == set(simulated_metrics(device.device_class)), (device.name, precision)
+            for metric, (values, status) in answer.items():
+                where = (device.name, precision, metric)
+                assert np.isfinite(values[0]) == (status[0] == 0), where
+                assert status[0] or values[0] > 0, where
+                assert METRICS[metric].unit, where
+            if answer["utilisation"].status[0] == 0:
+                assert answer["utilisation"].values[0] <= 1 + 1e-9, (device.name, precision)
+
+
+def test_coverage_lists_what_is_simulated() -> None:
+    frame = hwnasbench.load("mobilenetv2", data="shipped").coverage()
+    cells = set(zip(frame.device, frame.metric, frame.precision, strict=True))
+    for device in CATALOG.values():
+        for precision in device.precisions:
+            for metric in simulated_metrics(device.device_class):
+                assert (device.name, metric, precision) in cells or metric == "model_size"
+
+
+def _layers() -> np.ndarray:
+    return spaces.get("mobilenetv2").network([1] * 17, "imagenet").at("int8").layers.copy()
+
+
+@pytest.mark.parametrize("name", costs.names())
+def test_energy_and_sequential_latency_add_up(name: str) -> None:
+    model = costs.model(name)
+    values = model.values({})
+    whole = chunked(model, _layers(), values)
+    parts = [chunked(model, _layers()[i : i + 1], values) for i in range(len(_layers()))]
+    assert whole.energy.sum() == pytest.approx(sum(part.energy.sum() for part in parts), rel=1e-12)
+    assert whole.latency.sum() == pytest.approx(sum(part.latency.sum() for part in parts), rel=1e-12)
+    split = [getattr(whole, part) for part in ("mac", "register", "buffer", "dram", "static")]
+    assert all((part >= 0).all() for part in split)
+    np.testing.assert_allclose(whole.energy, sum(split))
+
+
+@pytest.mark.parametrize("name", costs.names())
+def test_chunks_change_nothing(name: str) -> None:
+    model = costs.model(name)
+    values = model.values({})
+    many: LayerCosts = chunked(model, np.tile(_layers(), 300), values)
+    one = chunked(model, _layers(), values)
+    np.testing.assert_array_equal(many.latency.reshape(300, -1)[7], one.latency)
+    np.testing.assert_array_equal(many.energy.reshape(300, -1)[299], one.energy)
+
+
+def test_peak_memory_does_not_add_up() -> None:
+    device = CATALOG["nucleo_f446re"]
+    small = simulate(spaces.get("nasbench201").network(6111, "cifar10"), device)
+    assert isinstance(small["peak_memory"], float)
+    layers = spaces.get("nasbench201").network(6111, "cifar10").at("int8").live().layers
+    sizes = layers["out_channels"] * layers["out_height"] * layers["out_width"]
+    assert small["peak_memory"] < sizes.sum() / 1024
+
+
+def test_recalled_constants_are_counted() -> None:
+    recalled = [
+        f"{name}.{key}"
+        for name in costs.names()
+        for key, parameter in parameters(name).items()
+        if parameter.evidence == "recalled"
+    ]
+    assert len(recalled) <= RECALLED_AT_MOST, recalled
+
+
+def test_a_single_query_and_a_batch_agree() -> None:
+    bench = hwnasbench.load("nasbench201", data="shipped")
+    column = bench.column("energy", device="eyeriss")
+    for index in (0, 6111, 15624):
+        assert bench.query(index, device="eyeriss", metrics="energy")["energy"].value == column[index]
+    disconnected = next(i for i in range(len(bench.space)) if not bench.space.is_connected(i))
+    assert bench.query(disconnected, device="eyeriss")["energy"].status == "disconnected"
+
+
+def test_parametric_devices_are_devices() -> None:
+    bench = hwnasbench.load("nasbench201", data="shipped")
+    small, large = (bench.query(6111, device=Systolic(rows=n, columns=n)) for n in (8, 64))
+    assert small["latency"].kind == "simulated"
+    assert small.latency > large.latency
+    assert small.area < large.area
+    assert "hwnasbench_costs" in bench.cite(small)
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "says"),
+    [
+        (lambda: Systolic(rows=0), InvalidRequest, "rows=0"),
+        (lambda: Systolic(row=8), UnknownName, "'rows'"),
+        (lambda: Systolic(dataflow="ws"), UnknownName, "weight_stationary"),
+        (lambda: Crossbar(cell_type="rram"), UnknownName, "'reram'"),
+        (lambda: simulate(spaces.get("nasbench201").network(0), CATALOG["nucleo_f446re"], "int3"), UnknownName, "int"),
+        (lambda: simulate(spaces.get("nasbench201").network(0), CATALOG["edgetpu"], "fp32"), UnknownName, "int8"),
+        (lambda: Simulator(CATALOG["edgetpu"], None, 0), InvalidRequest, "batch=0"),
+        (lambda: get("systolic").parse("rows=9"), InvalidArchitecture, "unknown rows '9'; known: 12"),
+        (lambda: get("sistolic"), UnknownName, "'systolic'"),
+    ],
+)
+def test_bad_designs_are_refused(make: object, error: type[Exception], says: str) -> None:
+    with pytest.raises(error, match=says):
+        make()  # type: ignore[operator]
+
+
+def test_a_network_that_does_not_fit_has_no_latency() -> None:
+    result = hwnasbench.load("mobilenetv2", data="shipped").query([1] * 17, device="nucleo_f446re")
+    assert result["latency"].status == "does_not_fit"
+    assert result.peak_memory > 128
+
+
+@pytest.mark.parametrize("name", accelerator_names())
+def test_accelerator_spaces_round_trip(name: str) -> None:
+    space = get(name)
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        arch = space.sample(rng)
+        assert space.parse(space.format(arch)) == arch
+        assert space.parse(space.design(arch)) == arch
+    network = spaces.get("nasbench201").network(6111, "cifar10")
+    assert simulate(network, space.device([0] * len(space.choices)))["latency"]
+
+
+def test_pairs_of_network_and_design() -> None:
+    space = joint(spaces.get("mobilenetv2"), "systolic")
+    bench = JointBenchmark(space, "shipped")
+    vectors = space.sample_many(np.random.default_rng(0), 50)
+    frame = bench.query_many(vectors)
+    for row in (0, 17, 49):
+        one = bench.query(tuple(int(v) for v in vectors[row]))
+        assert frame.latency[row] == pytest.approx(one.latency, rel=1e-12)
+        assert frame.energy[row] == pytest.approx(one.energy, rel=1e-12)
+    arch = space.sample(np.random.default_rng(1))
+    assert space.parse(space.format(arch)) == arch
+
+
+def test_uniform_bits_by_layer_equal_the_precision() -> None:
+    base = spaces.get("mobilenetv2")
+    mixed = mixed_precision(base)
+    device = Systolic(flexible="both")
+    arch = mixed.uniform([1] * 17, "w4a4")
+    a = hwnasbench.load(mixed, data="shipped").query(arch, device=device)
+    b = hwnasbench.load("mobilenetv2", data="shipped").query([1] * 17, device=device, precision="w4a4")
+    assert a.latency == pytest.approx(b.latency, rel=1e-12)
+    assert a.peak_memory == pytest.approx(b.peak_memory, rel=1e-12)
