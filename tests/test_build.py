@@ -337,8 +337,10 @@ def test_every_source_in_a_minute(sources, tmp_path):
     report = build(wanted, home=tmp_path, sources=sources)
     # CPU seconds of this process and its workers, so that a busy machine does not fail it.
     assert sum(os.times()[:4]) - sum(before[:4]) < 60
-    assert set(report.built) == set(wanted) - {"naslib_zen"}
-    assert set(report.empty) == {"naslib_zen"}
+    # One is of another space; three hold single layers, which are fitted and are no rows of a space.
+    empty = {"naslib_zen", "haq", "micronas", "ofa_fpga"}
+    assert set(report.built) == set(wanted) - empty
+    assert set(report.empty) == empty
 
 
 def test_the_record_names_the_input(zen, tmp_path):

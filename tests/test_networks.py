@@ -62,7 +62,8 @@ def consistent(network):
     for side in ("height", "width"):
         windows = np.isin(layers["op"], (Op.CONV, Op.AVG_POOL, Op.MAX_POOL))
         w = layers[windows]
-        assert (w[f"out_{side}"] == (w[f"in_{side}"] + 2 * w["padding"] - w["kernel"]) // w["stride"] + 1).all()
+        span = w["dilation"] * (w["kernel"] - 1) + 1
+        assert (w[f"out_{side}"] == (w[f"in_{side}"] + 2 * w["padding"] - span) // w["stride"] + 1).all()
     wide = layers["out_channels"].astype(np.int64)
     weights = wide * (layers["in_channels"] // layers["groups"]) * layers["kernel"] ** 2
     weights *= np.isin(layers["op"], (Op.CONV, Op.LINEAR))

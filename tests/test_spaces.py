@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
 import subprocess
 import sys
@@ -44,12 +45,14 @@ def test_space_is_one_instance_with_facts(space):
     assert space.title
     assert space.citation
     assert space.datasets
-    assert space.size == np.prod([int(n) for n in space.choices], dtype=object)
+    vectors = np.prod([int(n) for n in space.choices], dtype=object)
+    # Of NAS-Bench-101's vectors many are no cell or the same one; its size is the published count.
+    assert space.size == (423_624 if space.name == "nasbench101" else vectors) <= vectors
     assert space.name in repr(space)
 
 
 def test_own_notations_round_trip(space, archs):
-    for arch in archs:
+    for arch in (space.parse(str(drawn)) for drawn in archs):  # decisions that mean nothing are 0
         for form in (arch, str(arch), list(arch.vector), arch.vector, np.array(arch.vector), np.int8(arch.vector)):
             assert space.parse(form) == arch
         assert hash(space.parse(str(arch))) == hash(arch)
@@ -62,8 +65,11 @@ def test_foreign_notations_round_trip(space, archs):
     for notation in space.notations:
         for arch in archs:
             text = space.format(arch, notation)
-            foreign = [int(v) for v in text.strip("()").split(",")] if text.startswith("(") else text
-            assert space.parse(foreign, notation) == arch
+            foreign = ast.literal_eval(text) if text.startswith("(") else text
+            parsed = space.parse(foreign, notation)
+            # A published matrix of NAS-Bench-101 leaves out what is on no path.
+            pruned = space.name == "nasbench101"
+            assert space.canonical(parsed) == space.canonical(arch) if pruned else parsed == arch
 
 
 def test_sampling_follows_the_seed(space):
@@ -86,7 +92,8 @@ def test_neighbours_differ_in_one_decision(space, archs):
     expected = sum(n - 1 for n in space.choices)
     for arch in archs:
         near = space.neighbours(arch)
-        assert len(set(near)) == expected
+        # Some changes of one decision leave no cell of NAS-Bench-101.
+        assert 0 < len(set(near)) <= expected if space.name == "nasbench101" else len(set(near)) == expected
         assert {sum(a != b for a, b in zip(arch.vector, x.vector, strict=True)) for x in near} == {1}
         assert all(arch in space.neighbours(x) for x in near[:3])
 
@@ -119,8 +126,9 @@ def test_canonical_and_graph_key_are_strings_equal_for_equal_architectures(space
 
 
 def test_vectors_reads_a_mixture(space, archs):
-    mixed = [str(archs[0]), archs[1], list(archs[2].vector)]
-    assert (space.vectors(mixed) == [a.vector for a in archs[:3]]).all()
+    some = [space.parse(str(arch)) for arch in archs[:3]]
+    mixed = [str(some[0]), some[1], list(some[2].vector)]
+    assert (space.vectors(mixed) == [a.vector for a in some]).all()
 
 
 def bad_architectures(space):

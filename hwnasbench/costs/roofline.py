@@ -58,10 +58,15 @@ class Roofline(CostModel):
 
 
 def _speed(values: Values, weight_bits: Any, activation_bits: Any) -> Any:
-    """Return how many times faster than at 32 bits the wider of both operands is computed."""
+    """Return how many times faster than at 32 bits the wider of both operands is computed.
+
+    Narrow operands are never slower than wide ones, on whose arithmetic they could run.
+    """
     bits = np.maximum(weight_bits, activation_bits)
-    narrow = np.where(bits > 4, values.speedup_8, values.speedup_4)
-    return np.where(bits > 16, 1.0, np.where(bits > 8, values.speedup_16, narrow))
+    half = np.maximum(values.speedup_16, 1.0)
+    byte = np.maximum(values.speedup_8, half)
+    narrow = np.where(bits > 4, byte, np.maximum(values.speedup_4, byte))
+    return np.where(bits > 16, 1.0, np.where(bits > 8, half, narrow))
 
 
 def _rate(layers: Layers, values: Values) -> Floats:

@@ -62,6 +62,17 @@ class _Add(nn.Module):
         return total
 
 
+class _Steps(nn.Sequential):
+    """Modules one after the other; the first takes every input."""
+
+    def forward(self, *inputs: torch.Tensor) -> torch.Tensor:
+        first, *rest = self
+        x: torch.Tensor = first(*inputs)
+        for step in rest:
+            x = step(x)
+        return x
+
+
 class _Mul(nn.Module):
     def forward(self, x: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
         return x * scale
@@ -146,4 +157,4 @@ def _module(row: np.void) -> nn.Module:
         parts.append(nn.BatchNorm2d(int(row["out_channels"])))
     if row["activation"]:
         parts.append(_ACTIVATIONS[Activation(int(row["activation"]))]())
-    return parts[0] if len(parts) == 1 else nn.Sequential(*parts)
+    return parts[0] if len(parts) == 1 else _Steps(*parts)
