@@ -103,7 +103,7 @@ def test_the_shipped_fit_is_what_fitting_gives(sources: Path) -> None:
 
     columns = roofline._columns(sources)
     device = catalog()["cortex_a76"]
-    sample, source = roofline._sample(device, *columns["cortex_a76", "nasbench201", "latency"])
+    sample, source = roofline._sample(device, *columns["cortex_a76", "nasbench201", "latency", 1])
     fit = roofline._fit(device, {"nasbench201": sample}, f"{source}: nasbench201 latency", None)
     shipped = Path(hwnasbench.devices.__file__).parent / "fits" / "cortex_a76.toml"
     text = hwnasbench.devices.parameters.read_toml(shipped)

@@ -17,7 +17,7 @@ _GIGA, _MICRO = 1e6, 1e-3
 class MultiGpu(Roofline):
     """A roofline for each GPU, list scheduling of the layers, and a link that tensors cross.
 
-    Every GPU draws its idle power as long as a layer runs.
+    Every GPU draws its idle power over the sum of the layers' times: an upper bound where branches overlap.
     """
 
     name = "multi_gpu"

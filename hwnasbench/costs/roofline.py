@@ -60,7 +60,8 @@ class Roofline(CostModel):
 def _speed(values: Values, weight_bits: Any, activation_bits: Any) -> Any:
     """Return how many times faster than at 32 bits the wider of both operands is computed.
 
-    Narrow operands are never slower than wide ones, on whose arithmetic they could run.
+    Narrow operands are never slower than wide ones, on whose arithmetic they could run: an assumption that
+    measured kernels do not always keep (docs/fidelity.md).
     """
     bits = np.maximum(weight_bits, activation_bits)
     half = np.maximum(values.speedup_16, 1.0)

@@ -34,14 +34,16 @@ _BLOCK = ("depthwise_gmacs", "grouped_gmacs")
 class Sample:
     """Networks of one published column: what they are made of, and their values."""
 
-    def __init__(self, space: str, dataset: str, vectors: NDArray[np.int8], values: NDArray[Any], bits: Any) -> None:
+    def __init__(
+        self, space: str, dataset: str, vectors: NDArray[np.int8], values: NDArray[Any], bits: Any, batch: int
+    ) -> None:
         found = spaces.get(space)
         self.values = values
         self.fold = folds.assign([found.canonical(tuple(vector)) for vector in vectors.tolist()])
         parts = found.compose(vectors, dataset)
         pool = parts.pool.copy()
         pool["weight_bits"], pool["activation_bits"] = bits
-        self.layers = Layers(pool)
+        self.layers = Layers(pool, batch)
         fragments = np.repeat(np.arange(len(parts.starts) - 1), np.diff(parts.starts))
         counts = np.zeros((len(vectors), len(parts.starts) - 1))
         for slot, weight in enumerate(np.asarray(parts.weights).tolist()):
@@ -54,25 +56,27 @@ class Sample:
 
 
 def fits(sources: Path) -> Iterator[Fit]:
-    """Yield the fit of every processor with a published column at batch 1."""
+    """Yield the fit of every processor with a published column, to all of its batches at once."""
     columns = _columns(sources)
-    for name in sorted({name for name, _, _ in columns}):
+    for name in sorted({name for name, *_ in columns}):
         device = catalog()[name]
         if device.cost.get("model") != "roofline":
             continue
         samples, told = {}, []
-        for space in ("nasbench201", "fbnet"):
-            if (name, space, "latency") in columns:
-                samples[space], source = _sample(device, *columns[name, space, "latency"])
-                told.append(f"{source}: {space} latency")
+        for key in sorted(key for key in columns if key[0] == name and key[2] == "latency"):
+            _, space, _, batch = key
+            label = space if batch == 1 else f"{space}, batch {batch}"
+            samples[label], source = _sample(device, *columns[key])
+            told.append(f"{source}: {label} latency")
         if samples:
-            yield _fit(device, samples, " and ".join(told), columns.get((name, "nasbench201", "energy")))
+            yield _fit(device, samples, " and ".join(told), columns.get((name, "nasbench201", "energy", 1)))
 
 
-def _columns(sources: Path) -> dict[tuple[str, str, str], tuple[Any, str]]:
+def _columns(sources: Path) -> dict[tuple[str, str, str, int], tuple[Any, str]]:
+    """Return the columns at each device's default precision, by device, space, metric and batch."""
     from data_builders import catalog as published
 
-    out: dict[tuple[str, str, str], tuple[Any, str]] = {}
+    out: dict[tuple[str, str, str, int], tuple[Any, str]] = {}
     for source in SOURCES:
         record = published.get(source)
         for column in published.importer(record).columns(published.Folder(record, sources / source)):
@@ -80,11 +84,12 @@ def _columns(sources: Path) -> dict[tuple[str, str, str], tuple[Any, str]]:
             device = catalog().get(str(keys.get("device")))
             if device is None or column.metric not in ("latency", "energy") or column.space not in spaces.names():
                 continue
-            defaults = {"precision": "fp32", "batch": 1, **device.defaults}
+            defaults = {"precision": "fp32", **device.defaults}
+            defaults.pop("batch", None)
             stated = {key: value for key, value in keys.items() if value is not None}
             if any(stated.get(key, defaults[key]) != defaults[key] for key in defaults):
                 continue
-            out.setdefault((device.name, column.space, column.metric), (column, source))
+            out.setdefault((device.name, column.space, column.metric, int(keys.get("batch") or 1)), (column, source))
     return out
 
 
@@ -98,11 +103,12 @@ def _sample(device: Device, column: Any, source: str) -> tuple[Sample, str]:
     rows = np.sort(np.random.default_rng(SEED).permutation(rows)[:ROWS])
     vectors = space.vectors([column.archs[row] for row in rows])
     bits = precision_bits(str(device.defaults.get("precision", "fp32")))
-    return Sample(column.space, str(column.keys["dataset"]), vectors, values[rows], bits), source
+    batch = int(column.keys.get("batch") or 1)
+    return Sample(column.space, str(column.keys["dataset"]), vectors, values[rows], bits, batch), source
 
 
 def _fit(device: Device, samples: dict[str, Sample], source: str, energy: Any) -> Fit:
-    names = _CELL + (_BLOCK if "fbnet" in samples else ())
+    names = _CELL + (_BLOCK if any(label.startswith("fbnet") for label in samples) else ())
     held: dict[str, NDArray[np.float64]] = {space: np.empty(len(s.values)) for space, s in samples.items()}
     for fold in range(folds.FOLDS):
         found = _solve(device, samples, names, fold)
