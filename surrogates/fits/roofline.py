@@ -28,6 +28,8 @@ SEED = 20203
 #: Sources of columns; of one device and space the first that has it is taken.
 SOURCES = ("help", "latbench", "hwnasbench360", "oneproxy")
 _CELL = ("conv_gmacs", "pointwise_gmacs", "pool_gops", "bandwidth_gbps", "launch_us", "light_us", "call_us")
+#: How far above its default, as a logarithm, a parameter may go; rates go up to the peak.
+_ROOM = {"bandwidth_gbps": float(np.log(10))}
 _BLOCK = ("depthwise_gmacs", "grouped_gmacs")
 
 
@@ -125,15 +127,11 @@ def _fit(device: Device, samples: dict[str, Sample], source: str, energy: Any) -
         powers, card = _energy(device, sample, best, origin)
         best.update(powers)
         cards.append(card)
-    rates = [best[name] for name in names if name.endswith("gmacs")]
-    peak = device.parameters()["peak_gmacs"]["value"]
-    best["peak_gmacs"] = max([peak, *rates])
     return Fit(device.name, "roofline", source, best, cards)
 
 
 def _given(device: Device, found: dict[str, float]) -> Any:
     own = {name: record["value"] for name, record in device.parameters().items()}
-    own["peak_gmacs"] = 1e7
     return model("roofline").values({**own, **found})
 
 
@@ -163,7 +161,10 @@ def _solve(device: Device, samples: dict[str, Sample], names: tuple[str, ...], f
         pull = 0.02 * np.sqrt(ROWS) * (logs - start) / 5  # what the data cannot tell stays near its default
         return np.concatenate([*parts, pull])
 
-    result = least_squares(residuals, start, bounds=(start - 7, start + 7), loss="soft_l1", f_scale=0.1, max_nfev=60)
+    highest = start + np.array([_ROOM.get(name, 7.0) for name in names])
+    peak = np.log(device.parameters()["peak_gmacs"]["value"])
+    highest = np.where([name.endswith("_gmacs") for name in names], np.maximum(peak, start + 1e-6), highest)
+    result = least_squares(residuals, start, bounds=(start - 7, highest), loss="soft_l1", f_scale=0.1, max_nfev=60)
     return dict(zip(names, np.exp(result.x).tolist(), strict=True))
 
 
