@@ -53,7 +53,7 @@ class Setting:
         self.batch = batch
         self._simulator: Simulator | None = None
         self._last: tuple[Any, dict[str, Simulated]] | None = None
-        self._whole: dict[str, Simulated] | None = None
+        self._batch: tuple[Any, dict[str, Simulated]] | None = None
 
     @property
     def simulator(self) -> Simulator:
@@ -74,14 +74,23 @@ class Setting:
         return self._last[1]
 
     def many(self, where: NDArray[Any] | None) -> dict[str, Simulated]:
-        """Return every metric of many architectures, by index or vector; None is the whole space."""
+        """Return every metric of many architectures, by index or vector; None is the whole space.
+
+        The last batch is remembered, by a copy that nobody can change: each metric asks for it anew.
+        """
         if not self.device.cost:
             return {}
-        if not self.space.enumerable:
-            return self.simulator.many(self.space, self.space.vectors(where), self.dataset)
-        if self._whole is None:
-            self._whole = self.simulator.many(self.space, self.space.all_vectors(), self.dataset)
-        return self._whole
+        if self._batch is None or not _same(self._batch[0], where):
+            vectors = self.space.all_vectors() if where is None else self.space.vectors(where)
+            found = self.simulator.many(self.space, vectors, self.dataset)
+            self._batch = (None if where is None else where.copy(), found)
+        return self._batch[1]
+
+
+def _same(a: NDArray[Any] | None, b: NDArray[Any] | None) -> bool:
+    if a is None or b is None:
+        return a is b
+    return bool(a.shape == b.shape and (a == b).all())
 
 
 class SimulatedColumn(Column):
@@ -133,8 +142,6 @@ class SimulatedColumn(Column):
             n = self.setting.space.size if where is None else len(where)
             return np.full(n, np.nan), np.full(n, STATUSES.index("no_source"), np.uint8)
         values, status = found
-        if self.setting.space.enumerable and where is not None:
-            values, status = values.take(where), status.take(where)
         return values, None if (status == _OK).all() else status
 
 
