@@ -14,9 +14,13 @@ from hwnasbench.errors import UnknownName
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from hwnasbench.costs.base import CostModel
+    from collections.abc import Mapping
+    from typing import Any
 
-__all__ = ["model", "names"]
+    from hwnasbench.costs.base import CostModel, Values
+    from hwnasbench.devices import Device
+
+__all__ = ["model", "names", "values_of"]
 
 #: One line a model: its name and where its class lives.
 _REGISTRY = {
@@ -55,3 +59,17 @@ def model(name: str) -> CostModel:
         module, attribute = _REGISTRY[name]
         found = _INSTANCES[name] = getattr(importlib.import_module(module), attribute)()
     return found
+
+
+def values_of(device: Device, replaced: Mapping[str, Any] | None = None) -> Values:
+    """Return the parameters of a device's cost model as numbers, those in `replaced` replaced.
+
+    Raises
+    ------
+    NoColumn
+        When the device has no cost model.
+    InvalidRequest
+        When parameters contradict each other.
+    """
+    own = {name: record["value"] for name, record in device.parameters().items()}
+    return model(device.cost["model"]).values({**own, **(replaced or {})})

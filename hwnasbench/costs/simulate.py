@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from hwnasbench.costs import model as model_of
+from hwnasbench.costs import values_of
 from hwnasbench.costs.base import CostModel, chunked
 from hwnasbench.costs.layers import Layers
 from hwnasbench.errors import InvalidRequest, UnknownName
@@ -69,10 +70,9 @@ class Simulator:
     """
 
     def __init__(self, device: Device, precision: str | None = None, batch: int = 1) -> None:
-        given = {name: record["value"] for name, record in device.parameters().items()}
         self.device = device
+        self.values: Values = values_of(device)
         self.model = model_of(device.cost["model"])
-        self.values: Values = self.model.values(given)
         self.precision = precision or device.precisions[0]
         check_precision(device, self.precision)
         if batch < 1:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwnasbench import spaces
-from hwnasbench.costs import model
+from hwnasbench.costs import model, values_of
 from hwnasbench.costs.layers import Layers
 from hwnasbench.costs.mcu import Mcu
 from hwnasbench.devices import catalog
@@ -73,7 +73,7 @@ def _needs(network: Network) -> list[str]:
     assert isinstance(mcu, Mcu)
     layers = Layers(network.layers)
     tensors = peak_elements(network)  # bytes at int8
-    values = [mcu.values({k: v["value"] for k, v in catalog()[name].parameters().items()}) for name in _DEVICES]
+    values = [values_of(catalog()[name]) for name in _DEVICES]
     peaks = [(tensors + float(mcu.workspace(layers, value).max())) / 1024 for value in values]
     cells = [f"{peaks[0]:.1f}", f"{network.memory:.1f}"]
     for value, peak in zip(values, peaks, strict=True):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwnasbench import spaces
-from hwnasbench.costs import model
+from hwnasbench.costs import model, values_of
 from hwnasbench.costs.layers import Layers
 from hwnasbench.costs.simulate import simulate
 from hwnasbench.devices import catalog
@@ -50,9 +50,7 @@ def _multiples() -> str:
         builder.conv(INPUT, channels, 3)
     layers = builder.build("convolutions", "imagenet").at("int8").layers
     device = catalog()["hexagon_690"]
-    values = {name: record["value"] for name, record in device.parameters().items()}
-    roofline = model("roofline")
-    found = roofline.cost(Layers(layers), roofline.values(values)).latency
+    found = model("roofline").cost(Layers(layers), values_of(device)).latency
     told = ", ".join(f"{c}: {ms:.4f} ms" for c, ms in zip((31, 32, 33, 64), found.tolist(), strict=True))
     return (
         "A DSP that favours channels in multiples of 32 (a 3 x 3 convolution of 32 channels at 28 x 28, by output\n"
@@ -87,8 +85,7 @@ def _squeeze() -> str:
 
 def _branches() -> str:
     space, gpus = spaces.get("nasbench201"), model("multi_gpu")
-    given = {name: record["value"] for name, record in catalog()["v100_x2"].parameters().items()}
-    values = gpus.values(given)
+    values = values_of(catalog()["v100_x2"])
     ratios = []
     for index in np.random.default_rng(0).integers(0, len(space), 200).tolist():
         if space.is_connected(index):

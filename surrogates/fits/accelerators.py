@@ -9,7 +9,7 @@ import numpy as np
 
 from data_builders.operators.ofa_fpga import rows
 from data_builders.pickles import load_pt
-from hwnasbench import spaces
+from hwnasbench import costs, spaces
 from hwnasbench.costs import model
 from hwnasbench.costs.layers import Layers
 from hwnasbench.devices import catalog
@@ -47,16 +47,14 @@ class Sums:
         """Return the milliseconds of each network on a device with some parameters replaced."""
         name = catalog()[device].cost["model"]
         values = values_of(device, given)
-        costs = model(name).cost(self.layers, values)
-        total = np.bincount(self.owner, costs.latency, self.count).astype(np.float64)
+        latency = model(name).cost(self.layers, values).latency
+        total = np.bincount(self.owner, latency, self.count).astype(np.float64)
         return total + model(name).overhead(values)
 
 
 def values_of(device: str, given: Mapping[str, Any]) -> Values:
     """Return the parameters of a catalogue device as numbers, those in `given` replaced."""
-    record = catalog()[device]
-    own = {name: value["value"] for name, value in record.parameters().items()}
-    return model(record.cost["model"]).values({**own, **given})
+    return costs.values_of(catalog()[device], given)
 
 
 def sums(networks: Sequence[Network]) -> Sums:

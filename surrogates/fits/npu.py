@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import hwnasbench
-from hwnasbench.costs import model
+from hwnasbench.costs import model, values_of
 from hwnasbench.costs.layers import Layers
 from hwnasbench.costs.npu import Npu
 from hwnasbench.devices import catalog
@@ -58,8 +58,7 @@ def predictions(device: str, layers: NDArray[np.void], given: dict[str, float]) 
     """Return the cycles of each layer without and with its memories."""
     npu = model("npu")
     assert isinstance(npu, Npu)
-    own = {name: value["value"] for name, value in catalog()[device].parameters().items()}
-    values = npu.values({**own, **given})
+    values = values_of(catalog()[device], given)
     columns = Layers(layers)
     return npu.cycles(columns, values), npu.cost(columns, values).latency * values.clock_mhz * 1e3
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnasbench import spaces
-from hwnasbench.costs import model
+from hwnasbench.costs import model, values_of
 from hwnasbench.costs.layers import Layers
 from hwnasbench.devices import catalog
 from hwnasbench.vocabulary import precision_bits
@@ -131,8 +131,7 @@ def _fit(device: Device, samples: dict[str, Sample], source: str, energy: Any) -
 
 
 def _given(device: Device, found: dict[str, float]) -> Any:
-    own = {name: record["value"] for name, record in device.parameters().items()}
-    return model("roofline").values({**own, **found})
+    return values_of(device, found)
 
 
 def _latency(device: Device, sample: Sample, found: dict[str, float]) -> NDArray[np.float64]:

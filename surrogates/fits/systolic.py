@@ -8,9 +8,8 @@ import numpy as np
 
 from data_builders.pickles import load
 from hwnasbench import spaces
-from hwnasbench.costs import model
 from surrogates.fits import Fit, scorecard
-from surrogates.fits.accelerators import sums, values_of
+from surrogates.fits.accelerators import sums
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -44,7 +43,7 @@ def measured(sources: Path, seed: int = 0) -> tuple[list[Network], NDArray[np.fl
 
 def latency(table: Sums, given: Mapping[str, float]) -> NDArray[np.float64]:
     """Return the milliseconds of each network, the call's overhead included."""
-    return table.latency(DEVICE, given) + model("systolic").overhead(values_of(DEVICE, given))
+    return table.latency(DEVICE, given)
 
 
 def _search(table: Sums, true: NDArray[np.float64], seen: NDArray[np.bool_]) -> dict[str, float]:
