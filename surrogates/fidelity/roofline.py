@@ -41,7 +41,7 @@ def section(sources: Path | None) -> str:
             lines.append(f"| {name} | {catalog()[name].device_class} | {card['metric']} | {space} | {numbers}")
     unfitted = [f"`{name}`" for name in names if not fit_of(name)]
     lines += ["", f"Compared with nothing, every constant recalled: {', '.join(unfitted)}, and the multi-GPU devices."]
-    return "\n".join([*lines, "", _multiples(), "", _squeeze(), "", _branches(), "", _narrower(sources)])
+    return "\n".join([*lines, "", _multiples(), "", _squeeze(), "", _branches()])
 
 
 def _multiples() -> str:
@@ -97,28 +97,3 @@ def _branches() -> str:
         "Two GPUs, the branches of a NAS-Bench-201 cell in parallel against the chain on one, at batch 1: "
         f"{np.median(ratios):.2f} x at the median, {max(ratios):.2f} x at best ({len(ratios)} cells)."
     )
-
-
-def _narrower(sources: Path | None) -> str:
-    """Say how often a V100 is slower at fewer bits, which the model never is."""
-    if sources is None:
-        return "The V100's published convolutions are not at hand."
-    folder = sources / "tinynas_v100" / "tinynas" / "latency" / "op_profiler" / "V100"
-    half, byte = (_convolutions(folder / f"conv_data.out.{name}") for name in ("fp16", "int8"))
-    shared = sorted(half.keys() & byte.keys())
-    slower = np.mean([byte[key] > half[key] for key in shared])
-    return (
-        f"TinyNAS's table of V100 convolutions: int8 is slower than fp16 on {slower:.1%} of {len(shared):,} shared\n"
-        "ones. The model is analytic and never slower at fewer bits, so that it is wrong there; no device is fitted\n"
-        "to the table."
-    )
-
-
-def _convolutions(path: Path) -> dict[str, float]:
-    """Return the time of each convolution of a file that has one; -1 stands for none."""
-    out = {}
-    for line in path.read_text("utf-8").splitlines():
-        key, _, value = line.rpartition(" ")
-        if key.startswith("{") and float(value) > 0:
-            out[key] = float(value)
-    return out
