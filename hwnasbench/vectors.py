@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hwnasbench import spaces
 from hwnasbench.errors import InvalidRequest, NoColumn, NotEnumerable
 from hwnasbench.predictors.lookup import evaluate_many
 from hwnasbench.simulated import CountColumn, SimulatedColumn
@@ -69,7 +70,8 @@ def read(column: Column, where: NDArray[Any] | None) -> Batch:
     if isinstance(column, LookupColumn):
         if where is None:
             raise NotEnumerable(f"{column!r} has no whole column; pass architectures")
-        return Batch(evaluate_many(column.coefficients(), column.intercept, column.link, where), None, None)
+        vectors = spaces.get(column.space).canonical_vectors(where)
+        return Batch(evaluate_many(column.coefficients(), column.intercept, column.link, vectors), None, None)
     if isinstance(column, (SimulatedColumn, CountColumn)):
         return _read_simulated(column, where)
     if isinstance(column, RowsColumn):

@@ -125,6 +125,19 @@ def test_canonical_and_graph_key_are_strings_equal_for_equal_architectures(space
         assert isinstance(space.is_connected(arch), bool)
 
 
+def test_canonical_vectors_name_the_same_network(space, archs):
+    vectors = np.array([arch.vector for arch in archs], np.int8)
+    found = space.canonical_vectors(vectors)
+    assert (space.canonical_vectors(found) == found).all()
+    for vector, canonical in zip(vectors.tolist(), found.tolist(), strict=True):
+        assert space.canonical_vector(tuple(vector)) == space.parse(canonical).vector == tuple(canonical)
+        assert space.graph_key(canonical) == space.graph_key(vector)
+        for dataset in space.datasets:
+            one, two = (sorted(space.network(v, dataset).live().layers.tolist()) for v in (vector, canonical))
+            assert one == two
+    assert space.canonical_vectors(vectors[:0]).shape == (0, len(space.choices))
+
+
 def test_vectors_reads_a_mixture(space, archs):
     some = [space.parse(str(arch)) for arch in archs[:3]]
     mixed = [str(some[0]), some[1], list(some[2].vector)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 
 from hwnasbench.errors import InvalidArchitecture, InvalidRequest, NotEnumerable
+from hwnasbench.spaces.architecture import Architecture
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,47 +18,7 @@ if TYPE_CHECKING:
     from hwnasbench.networks import Network
     from hwnasbench.spaces.chain import Composition
 
-    ArchitectureLike = "Architecture | str | int | Sequence[int] | Sequence[str] | NDArray[Any]"
-
-
-class Architecture:
-    """One point of a space: a vector of categorical decisions.
-
-    Attributes
-    ----------
-    space : Space
-        The space it belongs to.
-    vector : tuple of int
-        One choice a position, in the space's own order.
-    """
-
-    __slots__ = ("space", "vector")
-
-    def __init__(self, space: Space, vector: tuple[int, ...]) -> None:
-        self.space = space
-        self.vector = vector
-
-    @property
-    def index(self) -> int | None:
-        """The published index, or None where the space is not enumerable."""
-        return self.space.index(self) if self.space.enumerable else None
-
-    def __str__(self) -> str:
-        return self.space.format(self)
-
-    def __repr__(self) -> str:
-        return f"Architecture({self.space.name!r}, {self.space.format(self)!r})"
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Architecture):
-            return NotImplemented
-        return self.vector == other.vector and self.space.name == other.space.name
-
-    def __hash__(self) -> int:
-        return hash((self.space.name, self.vector))
-
-    def __reduce__(self) -> tuple[object, ...]:
-        return Architecture, (self.space, self.vector)
+__all__ = ["Architecture", "Space"]
 
 
 def _registered(name: str) -> Space:
@@ -235,6 +196,19 @@ class Space:
         """Return a key that is equal exactly for architectures with the same live graph (equal cost)."""
         return self.canonical(arch)
 
+    def canonical_vector(self, vector: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the checked decisions that stand for all that name the same network."""
+        return vector
+
+    def canonical_vectors(self, vectors: NDArray[np.int8]) -> NDArray[np.int8]:
+        """Return `canonical_vector` of each row of an (n, positions) array of checked decisions."""
+        import numpy as np
+
+        if type(self).canonical_vector is Space.canonical_vector:
+            return vectors
+        found = [self.canonical_vector(tuple(vector)) for vector in vectors.tolist()]
+        return np.array(found, np.int8).reshape(vectors.shape)
+
     def is_connected(self, arch: Any) -> bool:
         """Whether any path leads from the input to the output."""
         self.parse(arch)
@@ -385,11 +359,11 @@ class Space:
         composition = compose_networks(self, self.vectors(archs), self._dataset(dataset))
         return composition.pool, composition.starts[:-1]
 
-    def compose(self, archs: Any, dataset: str | None = None) -> Composition:
-        """Return the live networks of many architectures as sums of fragments."""
+    def compose(self, archs: Any, dataset: str | None = None, runs: str = "live") -> Composition:
+        """Return what runs (`hwnasbench.networks.runtime.RUNS`) of many networks as sums of fragments."""
         from hwnasbench.spaces.fragments import compose_networks
 
-        return compose_networks(self, self.vectors(archs), self._dataset(dataset))
+        return compose_networks(self, self.vectors(archs), self._dataset(dataset), runs)
 
     def _network(self, arch: Architecture, dataset: str) -> Network:
         raise NotImplementedError

@@ -135,6 +135,9 @@ class Darts(Space):
         cells = cells_of(self.parse(arch).vector)
         return self._written([min(filter(None, (_reordered(c, o) for o in permutations(range(NODES))))) for c in cells])
 
+    def canonical_vector(self, vector: tuple[int, ...]) -> tuple[int, ...]:
+        return self.parse(self.canonical(vector)).vector
+
     def _graph_features(self, vectors: NDArray[np.int8]) -> NDArray[np.float32]:
         """Count each operator in each cell, and what reads each cell before."""
         import numpy as np

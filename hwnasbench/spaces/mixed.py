@@ -163,6 +163,9 @@ class MixedPrecision(Space):
             return self.format(parsed)
         return f"{self.base.canonical(self.base_of(parsed))}@{self.format(parsed).rpartition('@')[2]}"
 
+    def canonical_vector(self, vector: tuple[int, ...]) -> tuple[int, ...]:
+        return self.parse(self.canonical(vector)).vector
+
     def is_connected(self, arch: Any) -> bool:
         return self.base.is_connected(self.base_of(arch))
 

@@ -127,6 +127,11 @@ class NasBench101(Space):
         """
         return self.format(arch, "matrix")
 
+    def canonical_vector(self, vector: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the decisions of the cell without unused vertices, which `graph_key` tells apart."""
+        matrix, names = pruned(vector)
+        return self._parse_foreign((matrix, ["input", *names, "output"]), "matrix").vector
+
     def neighbours(self, arch: Any) -> list[Architecture]:
         """Return every valid cell that differs in exactly one decision."""
         return [near for near in super().neighbours(arch) if not _fault_of(near.vector)]

@@ -61,6 +61,10 @@ class ResNet(Space):
         stem, stages = widths_of(self.parse(arch).vector)
         return "|".join([str(stem), *(",".join(f"{a}-{b}" for a, b in stage) for stage in stages)])
 
+    def canonical_vector(self, vector: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the decisions with 0 for the channels of blocks that are not there."""
+        return self.parse(self.format(vector)).vector
+
     def _graph_features(self, vectors: NDArray[np.int8]) -> NDArray[np.float32]:
         """Blocks and the mean of the channels in each stage, and the stem's channels."""
         import numpy as np

@@ -78,7 +78,7 @@ class TokenSpace(LayerwiseSpace):
 
         return np.ones(vectors.shape, bool)
 
-    def representative(self, vectors: NDArray[np.int8]) -> NDArray[np.int8]:
+    def canonical_vectors(self, vectors: NDArray[np.int8]) -> NDArray[np.int8]:
         """Return decisions that are equal exactly for equal networks, (n, positions)."""
         import numpy as np
 
@@ -89,10 +89,13 @@ class TokenSpace(LayerwiseSpace):
             same[:, first:last] = np.take_along_axis(blocks, order, axis=1)
         return same
 
-    def canonical(self, arch: Any) -> str:
+    def canonical_vector(self, vector: tuple[int, ...]) -> tuple[int, ...]:
         import numpy as np
 
-        return self.format(self.representative(np.array([self.parse(arch).vector], np.int8))[0].tolist())
+        return tuple(self.canonical_vectors(np.array([vector], np.int8))[0].tolist())
+
+    def canonical(self, arch: Any) -> str:
+        return self.format(self.canonical_vector(self.parse(arch).vector))
 
     def _graph_features(self, vectors: NDArray[np.int8]) -> NDArray[np.float32]:
         """Return totals of the network, then one column a (position, choice) that matters."""
@@ -104,7 +107,7 @@ class TokenSpace(LayerwiseSpace):
         counts = count_many(self, vectors, dataset)
         peaks = self.compose(vectors, dataset).peaks
         totals = [counts["layers"], counts["params"] / 1e6, counts["macs"] / 1e6, peaks / 1e6]
-        live = np.where(self.active(vectors), self.representative(vectors), -1)
+        live = np.where(self.active(vectors), self.canonical_vectors(vectors), -1)
         hot = [live[:, [p]] == np.arange(n, dtype=np.int8) for p, n in enumerate(self.choices)]
         return np.concatenate([np.stack(totals, axis=1), *hot], axis=1).astype(np.float32)
 

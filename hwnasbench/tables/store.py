@@ -14,13 +14,13 @@ import os
 import sys
 from array import array
 
+from hwnasbench import spaces
 from hwnasbench.errors import CorruptFile, StaleStore
 from hwnasbench.predictors.lookup import evaluate
 from hwnasbench.vocabulary import KEYS, KINDS, STATUSES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
     from typing import Any
 
@@ -326,7 +326,10 @@ class DenseColumn(_TableColumn):
 
 
 class RowsColumn(_TableColumn):
-    """A column over listed architectures of a space without an index."""
+    """A column over listed architectures of a space without an index.
+
+    Where several decision vectors name one network, each of them finds its row.
+    """
 
     def __init__(self, store: Store, record: dict[str, Any]) -> None:
         super().__init__(store, record)
@@ -335,7 +338,8 @@ class RowsColumn(_TableColumn):
     def row(self, where: Any) -> int | None:
         if self._rows is None:
             self._rows = self._read_rows()
-        return self._rows.get(bytes(where))
+        row = self._rows.get(bytes(where))
+        return self._rows.get(bytes(spaces.get(self.space).canonical_vector(where))) if row is None else row
 
     def _read_rows(self) -> dict[bytes, int]:
         positions = self._record["positions"]
@@ -348,12 +352,15 @@ class RowsColumn(_TableColumn):
 
         if self._rows is None:
             self._rows = self._read_rows()
-        rows = self._rows
+        rows, vectors = self._rows, spaces.get(self.space).canonical_vectors(vectors)
         return np.fromiter((rows.get(v.tobytes(), -1) for v in vectors), np.intp, count=len(vectors))
 
 
 class LookupColumn(Column):
-    """An additive model of a layer-wise space, evaluated by `hwnasbench.predictors.lookup`."""
+    """An additive model of a layer-wise space, evaluated by `hwnasbench.predictors.lookup`.
+
+    Decisions that name one network have one value: that of the canonical ones.
+    """
 
     def __init__(self, store: Store, record: dict[str, Any]) -> None:
         super().__init__(store, record)
@@ -373,8 +380,9 @@ class LookupColumn(Column):
         """Return the cost of every (position, choice), shape (positions, choices)."""
         return self.store.numpy(self._record["values"]).reshape(-1, self.choices)
 
-    def read(self, where: Sequence[int]) -> float:
-        return evaluate(self.table(), self.intercept, self.link, where)
+    def read(self, where: tuple[int, ...]) -> float:
+        vector = spaces.get(self.space).canonical_vector(where)
+        return evaluate(self.table(), self.intercept, self.link, vector)
 
     def status(self, where: Any) -> str:
         return STATUSES[_OK]

@@ -178,15 +178,17 @@ def _observation_record(table: pa.Table, arrays: _Arrays) -> tuple[dict[str, Any
         at = np.asarray(table["arch_index"], np.int64)
         record["layout"] = "dense"
         where = at
+        twice = len(np.unique(at)) != len(at)
     else:
-        vectors = space.vectors(table["arch"].to_pylist())
+        vectors = space.canonical_vectors(space.vectors(table["arch"].to_pylist()))
         rows = len(vectors)
         order = np.lexsort(vectors.T[::-1])
         table, vectors = table.take(pa.array(order)), vectors[order]
         at = np.arange(rows)
         record |= {"layout": "rows", "positions": vectors.shape[1], "archs": arrays.add(vectors.ravel(), "u1")}
         where = np.array(table["arch"].to_pylist())
-    if len(np.unique(at)) != len(at):
+        twice = not np.diff(vectors, axis=0).any(axis=1).all()
+    if twice:
         raise CorruptFile(f"column {record} holds an architecture twice")
     record |= _row_fields(table, at, rows, arrays)
     return record, _digest(table, where)
