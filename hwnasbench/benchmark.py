@@ -8,7 +8,7 @@ from hwnasbench import spaces
 from hwnasbench.devices import Device, by_name, catalog
 from hwnasbench.errors import InvalidRequest, NoColumn, UnknownName
 from hwnasbench.paths import home_folder, shipped_store
-from hwnasbench.plan import INTEGERS, Plan, as_integer, as_words, check_named, defaults_of
+from hwnasbench.plan import INTEGERS, Plan, as_integer, as_words, check_named, defaults_of, remember
 from hwnasbench.resolve import Resolved, resolve
 from hwnasbench.results import Result
 from hwnasbench.simulated import COUNTS, COUNTS_SOURCE, RECORD, SOURCE
@@ -19,36 +19,46 @@ from hwnasbench.vocabulary import DEVICE_CLASSES, KINDS, METRICS, simulated_metr
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import Any, Literal
+    from typing import Any, Literal, overload
 
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
+    from hwnasbench.devices.accelerator_spaces import JointSpace
+    from hwnasbench.joint import JointBenchmark
     from hwnasbench.simulated import Setting
 
     Data = Literal["auto", "shipped", "built"]
 
 _ALL_SIMULATED = {metric for name in DEVICE_CLASSES for metric in simulated_metrics(name)}
 _ARGUMENTS = ("metrics", "dataset", "precision", "batch", "engine", "threads", "split", "recipe", "epochs", "input", "source", "kinds", "fill")  # fmt: skip  # noqa: E501
-#: Architectures remembered by their string.
-_REMEMBERED = 1 << 16
+#: Architectures remembered by their string, and resolved requests: each parametric device makes a new one.
+_ARCHITECTURES, _PLANS = 1 << 16, 1 << 10
 
 
-def load(space: str | spaces.Space, data: Data = "auto") -> Benchmark:
+if TYPE_CHECKING:
+
+    @overload
+    def load(space: JointSpace, data: Data = ...) -> JointBenchmark: ...  # type: ignore[overload-overlap]
+    @overload
+    def load(space: str | spaces.Space, data: Data = ...) -> Benchmark: ...
+
+
+def load(space: str | spaces.Space, data: Data = "auto") -> Benchmark | JointBenchmark:
     """Load the benchmark of one space.
 
     Parameters
     ----------
     space : str or Space
-        A name of `hwnasbench.spaces.names`, or a space made of others, such as one of mixed precision.
+        A name of `hwnasbench.spaces.names`, or a space made of others: mixed precision, or a joint one.
     data : {"auto", "shipped", "built"}
         ``shipped``: what the package brings. ``built``: the tables that the user built from
         fetched sources. ``auto``: both, the built ones where there are any.
 
     Returns
     -------
-    Benchmark
+    Benchmark, or JointBenchmark for a joint space
 
     Raises
     ------
@@ -62,6 +72,10 @@ def load(space: str | spaces.Space, data: Data = "auto") -> Benchmark:
     known = spaces.get(space) if isinstance(space, str) else space
     if not isinstance(known, spaces.Space):
         raise UnknownName("space", space, spaces.names())
+    if hasattr(known, "accelerators"):
+        from hwnasbench.joint import JointBenchmark
+
+        return JointBenchmark(known, data)  # type: ignore[arg-type]
     stores = []
     if data != "built":
         stores.append(open_store(shipped_store()))
@@ -208,9 +222,7 @@ class Benchmark:
             where = self.stores[0].order(self.space.name)[self.space.code(arch.strip())]
         else:
             where = self.space.parse(arch).vector
-        if len(self._located) >= _REMEMBERED:
-            self._located.clear()
-        self._located[arch] = where
+        remember(self._located, arch, where, _ARCHITECTURES)
         return where
 
     def plan(self, device: str | Device | None = None, **request: Any) -> Plan:
@@ -234,7 +246,7 @@ class Benchmark:
             plan = self._plan(*key)
             plan.key = key
             with contextlib.suppress(TypeError):  # an argument that cannot be hashed is resolved each time
-                self._plans[key] = plan
+                remember(self._plans, key, plan, _PLANS)
         return plan
 
     def _plan(self, device: str | Device | None, metrics: Any, *rest: Any) -> Plan:

@@ -43,7 +43,7 @@ def query(
     as_json: Json = False,
 ) -> None:
     """Say what one architecture costs and how accurate it is."""
-    bench = load(space, data=data)  # type: ignore[arg-type]
+    bench = load(space, data=data)  # type: ignore[call-overload]
     named = bench.space.parse(arch, notation=notation) if notation else arch
     result = bench.query(
         int(arch) if notation is None and re.fullmatch(r"\s*-?[0-9]+\s*", arch) else named,
@@ -106,7 +106,7 @@ def _cells(value: Value) -> list[str]:
 
 def devices(space: Space = "nasbench201", data: Data = "auto", as_json: Json = False) -> None:
     """List the devices of a space."""
-    bench = load(space, data=data)  # type: ignore[arg-type]
+    bench = load(space, data=data)  # type: ignore[call-overload]
     found = bench.devices()
     if as_json:
         typer.echo(json.dumps([device.to_dict() for device in found], indent=2))
@@ -139,4 +139,4 @@ def cite(
     data: Data = "auto",
 ) -> None:
     """Print the BibTeX of sources, space and data."""
-    typer.echo(load(space, data=data).cite(source), nl=False)  # type: ignore[arg-type]
+    typer.echo(load(space, data=data).cite(source), nl=False)  # type: ignore[call-overload]

@@ -55,6 +55,13 @@ def check_named(bench: Benchmark, named: dict[str, Any]) -> None:
             raise UnknownName("data set" if key == "dataset" else key, value, known)
 
 
+def remember(known: dict[Any, Any], key: Any, value: Any, most: int) -> None:
+    """Put a value into a dictionary that is emptied when it holds `most`."""
+    if len(known) >= most:
+        known.clear()
+    known[key] = value
+
+
 def as_integer(name: str, value: Any) -> int | None:
     """Return a key that is a count as a plain integer."""
     if value is None:

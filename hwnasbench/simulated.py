@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 from hwnasbench.errors import InvalidRequest
+from hwnasbench.plan import remember
 from hwnasbench.tables.store import Column
 from hwnasbench.vocabulary import KEYS, METRICS, PER_LAYER, SCOPE_KEYS, STATUSES, simulated_metrics
 
@@ -35,6 +36,8 @@ RECORD = {
     "  author = {{The hwnasbench developers}}\n}",
 }
 _OK = STATUSES.index("ok")
+#: Settings remembered: each parametric device makes new ones.
+_SETTINGS = 1 << 10
 #: What a scorecard may judge in place of a metric.
 _JUDGED = {"latency": ("latency", "cycles"), "peak_memory": ("peak_memory", "arena"), "model_size": ("flash",)}
 #: Counts of networks; the source that the counts of the shipped tables name.
@@ -198,7 +201,8 @@ def column(
     UnknownName
         When the device does not run the precision that the request names.
     """
-    if metric in COUNTS and bench.space.datasets and set(named) <= {"dataset"}:
+    named = {key: value for key, value in named.items() if key in SCOPE_KEYS[METRICS[metric].scope]}
+    if metric in COUNTS and bench.space.datasets:
         return CountColumn(bench, metric, named.get("dataset", bench.space.datasets[0]))
     if device is None or metric not in simulated_metrics(device.device_class) or not bench.space.datasets:
         return None
@@ -221,5 +225,6 @@ def column(
     key = (device.name, dataset, precision, batch)
     setting = bench.settings.get(key)
     if setting is None or setting.device is not device:
-        setting = bench.settings[key] = Setting(bench, device, dataset, precision, batch)
+        setting = Setting(bench, device, dataset, precision, batch)
+        remember(bench.settings, key, setting, _SETTINGS)
     return SimulatedColumn(setting, metric)

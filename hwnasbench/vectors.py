@@ -145,7 +145,7 @@ def query_many(
     for metric in plan.metrics:
         batch = answer(plan, metric, where)
         names += [metric, f"{metric}_status"]
-        parts += [batch.values, _categories(batch.status, len(where), STATUSES)]
+        parts += [batch.values, statuses_of(batch.status, len(where))]
         if batch.kinds is not None:
             names.append(f"{metric}_kind")
             parts.append(_categories(batch.kinds, len(where), KINDS))
@@ -159,6 +159,11 @@ def query_many(
         "sources": plan.sources(),
     }
     return frame
+
+
+def statuses_of(codes: NDArray[np.uint8] | None, rows: int) -> Any:
+    """Return the words for status codes; None is ok everywhere."""
+    return _categories(codes, rows, STATUSES)
 
 
 def _categories(codes: NDArray[np.uint8] | None, rows: int, words: tuple[str, ...]) -> Any:
@@ -202,8 +207,7 @@ def pareto(
     """See `Benchmark.pareto`."""
     import pandas as pd
 
-    if isinstance(metrics, str) or not hasattr(metrics, "__len__") or len(metrics) < 2:
-        raise InvalidRequest(f"pareto needs two metrics or more, got {metrics!r}")
+    check_several(metrics)
     plan = bench.plan(device, metrics=metrics, **request)
     if archs is None:
         if not bench.space.enumerable:
@@ -212,21 +216,42 @@ def pareto(
     else:
         where = locate(bench, archs)
     values = np.stack([np.asarray(answer(plan, m, where).values, float) for m in plan.metrics], axis=1)
-    known = np.flatnonzero(np.isfinite(values).all(axis=1))
-    if not len(known):
-        raise NoColumn(f"no architecture has a value for all of {', '.join(plan.metrics)}")
-    signs = np.array([-1.0 if METRICS[m].direction == "max" else 1.0 for m in plan.metrics])
-    front = known[non_dominated(values[known] * signs)]
-    order = np.argsort(values[front, 0] * signs[0], kind="stable")
-    front = front[order]
-    frame = pd.DataFrame({"arch": [bench.space.format(w if w.ndim else int(w)) for w in where[front]]})
+    rows = front(values, plan.metrics)
+    frame = pd.DataFrame({"arch": [bench.space.format(w if w.ndim else int(w)) for w in where[rows]]})
     if bench.space.enumerable:
-        frame.insert(0, "arch_index", where[front])
+        frame.insert(0, "arch_index", where[rows])
     for position, metric in enumerate(plan.metrics):
-        frame[metric] = values[front, position]
+        frame[metric] = values[rows, position]
     frame.attrs = {"request": plan.request, "release": bench.release, "fingerprint": bench.fingerprint}
     frame.attrs["sources"] = plan.sources()
     return frame
+
+
+def check_several(metrics: Any) -> None:
+    """Refuse what is not two metrics or more.
+
+    Raises
+    ------
+    InvalidRequest
+    """
+    if isinstance(metrics, str) or not hasattr(metrics, "__len__") or len(metrics) < 2:
+        raise InvalidRequest(f"pareto needs two metrics or more, got {metrics!r}")
+
+
+def front(values: NDArray[np.float64], metrics: Sequence[str]) -> NDArray[np.intp]:
+    """Return the rows that no other row beats on all metrics, sorted by the first one, best first.
+
+    Raises
+    ------
+    NoColumn
+        When no row has a value for all metrics.
+    """
+    known = np.flatnonzero(np.isfinite(values).all(axis=1))
+    if not len(known):
+        raise NoColumn(f"no architecture has a value for all of {', '.join(metrics)}")
+    signs = np.array([-1.0 if METRICS[m].direction == "max" else 1.0 for m in metrics])
+    rows = known[non_dominated(values[known] * signs)]
+    return rows[np.argsort(values[rows, 0] * signs[0], kind="stable")]
 
 
 def non_dominated(costs: NDArray[np.float64]) -> NDArray[np.intp]:

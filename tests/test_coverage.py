@@ -11,12 +11,11 @@ from hwnasbench.costs.base import chunked
 from hwnasbench.costs.layers import LayerCosts
 from hwnasbench.costs.simulate import Simulator, simulate
 from hwnasbench.devices import load_catalog
-from hwnasbench.devices.accelerator_spaces import get, joint
+from hwnasbench.devices.accelerator_spaces import get
 from hwnasbench.devices.accelerator_spaces import names as accelerator_names
 from hwnasbench.devices.parameters import parameters
 from hwnasbench.devices.parametric import Crossbar, Systolic
 from hwnasbench.errors import InvalidArchitecture, InvalidRequest, UnknownName
-from hwnasbench.joint import JointBenchmark
 from hwnasbench.spaces.mixed import mixed_precision
 from hwnasbench.vocabulary import DEVICE_CLASSES, METRICS, simulated_metrics
 
@@ -168,17 +167,14 @@ def test_accelerator_spaces_round_trip(name: str) -> None:
     assert simulate(network, space.device([0] * len(space.choices)))["latency"]
 
 
-def test_pairs_of_network_and_design() -> None:
-    space = joint(spaces.get("mobilenetv2"), "systolic")
-    bench = JointBenchmark(space, "shipped")
-    vectors = space.sample_many(np.random.default_rng(0), 50)
-    frame = bench.query_many(vectors)
-    for row in (0, 17, 49):
-        one = bench.query(tuple(int(v) for v in vectors[row]))
-        assert frame.latency[row] == pytest.approx(one.latency, rel=1e-12)
-        assert frame.energy[row] == pytest.approx(one.energy, rel=1e-12)
-    arch = space.sample(np.random.default_rng(1))
-    assert space.parse(space.format(arch)) == arch
+def test_keys_that_a_metric_does_not_have_do_not_hide_it() -> None:
+    bench = hwnasbench.load("mobilenetv2", data="shipped")
+    plain = bench.query([1] * 17, device="edgegpu")
+    named = bench.query([1] * 17, device="edgegpu", batch=2, split="valid", epochs=3)
+    assert set(plain.keys()) == set(named.keys())
+    assert named["latency"].keys["batch"] == 2
+    assert named.params == plain.params
+    assert "latency" not in bench.query([1] * 17, device="edgegpu", threads=3)
 
 
 def test_uniform_bits_by_layer_equal_the_precision() -> None:

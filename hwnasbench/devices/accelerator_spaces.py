@@ -156,7 +156,7 @@ class JointSpace(Space):
         return vector
 
     def _parse_string(self, text: str) -> Architecture:
-        head, bars, tail = text.partition("||")
+        head, bars, tail = text.rpartition("||")
         if not bars:
             raise InvalidArchitecture(f"{text!r}: expected a network of {self.base.name!r}, '||', and a design")
         return Architecture(self, self.base.parse(head.strip()).vector + self.accelerators.parse(tail.strip()).vector)
