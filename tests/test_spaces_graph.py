@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from hwnasbench import spaces
-from hwnasbench.errors import InvalidArchitecture
-from hwnasbench.networks.memory import peak_elements
+from hwnasbench.errors import InvalidArchitecture, UnknownName
+from hwnasbench.networks.layers import Op
+from hwnasbench.networks.runtime import RUNS, executed
 from hwnasbench.spaces.nasbench101 import OPERATORS, pruned
 
 NAMES = ("nasbench101", "darts", "shufflenetv2", "resnet")
@@ -177,26 +178,46 @@ def test_resnet_20_is_in_the_space():
         space.parse(resnet20.replace("16|", "18|", 1))
 
 
-def test_nasbench201_composes_to_the_live_networks():
+@pytest.mark.parametrize("runs", RUNS)
+def test_nasbench201_composes_to_the_networks(runs):
     space = spaces.get("nasbench201")
     rng = np.random.default_rng(2)
     drawn = [*rng.choice(len(space), 290, replace=False).tolist()]
-    dead = [i for i in range(len(space)) if not space.is_connected(i)][:10]
+    disconnected = [i for i in range(len(space)) if not space.is_connected(i)][:10]
     for dataset in space.datasets:
-        composition = space.compose(space.vectors(drawn + dead), dataset)
-        for row, index in enumerate(drawn + dead if dataset == "cifar10" else (drawn + dead)[::10]):
-            at = row if dataset == "cifar10" else row * 10
-            live = space.network(index, dataset).live()
+        rows = (drawn + disconnected)[:: 1 if dataset == "cifar10" else 10]
+        composition = space.compose(space.vectors(rows), dataset, runs)
+        slow = spaces.Space.compose(space, rows, dataset, runs)
+        for at, index in enumerate(rows):
+            network = space.network(index, dataset)
+            expected_layers = executed(network, runs if len(network.live()) else "live").layers
             counted: dict[bytes, int] = {}
             for code, weight in zip(composition.codes[at], composition.weights, strict=True):
                 for layer in composition.pool[composition.starts[code] : composition.starts[code + 1]]:
                     counted[layer.tobytes()] = counted.get(layer.tobytes(), 0) + int(weight)
             expected: dict[bytes, int] = {}
-            for layer in live.layers:
+            for layer in expected_layers:
                 expected[layer.tobytes()] = expected.get(layer.tobytes(), 0) + 1
             assert counted == expected, index
-            assert composition.peaks[at] == peak_elements(live), index
+            assert composition.peaks[at] == slow.peaks[at], index
     assert composition.starts[-1] == composition.starts[-2] == len(composition.pool)
+
+
+def test_what_runs_of_a_cell_with_dead_edges():
+    space = spaces.get("nasbench201")
+    # Node 1 is empty, and node 2, which reads it alone, leads nowhere but to the output.
+    text = "|none~0|+|none~0|nor_conv_3x3~1|+|nor_conv_1x1~0|avg_pool_3x3~1|none~2|"
+    network = space.network(text)
+    convolved = {runs: int((executed(network, runs).layers["kernel"] == 3).sum()) for runs in RUNS}
+    frame = 1 + 2 * 2  # the stem and two residual blocks of two 3 x 3 convolutions
+    assert convolved == {"live": frame, "read": frame + 15, "nonzero": frame + 30, "all": frame + 30}
+    zeros = {runs: int((executed(network, runs).layers["op"] == Op.ZERO).sum()) for runs in RUNS}
+    assert zeros == {"live": 0, "read": 0, "nonzero": 0, "all": 45}
+    assert executed(network, "live").macs < executed(network, "nonzero").macs == network.macs
+    with pytest.raises(UnknownName, match="'nonzero'"):
+        executed(network, "nonzeros")
+    with pytest.raises(UnknownName, match="'read'"):
+        space.compose([0], "cifar10", "reads")
 
 
 def test_nasbench201_composes_whole_at_once():

@@ -11,6 +11,7 @@ from hwnasbench.costs import values_of
 from hwnasbench.costs.base import CostModel, chunked
 from hwnasbench.costs.layers import Layers
 from hwnasbench.errors import InvalidRequest, UnknownName
+from hwnasbench.networks.runtime import RUNS, executed
 from hwnasbench.vocabulary import PER_LAYER, STATUSES, precision_bits, simulated_metrics
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Simulator:
             raise InvalidRequest(f"batch={batch!r}: expected 1 or more")
         self.batch = batch
         self.metrics = simulated_metrics(device.device_class)
+        self.runs = str(device.parameters().get("runs", {"value": RUNS[0]})["value"])
 
     def _with_bits(self, table: NDArray[np.void]) -> NDArray[np.void]:
         if self.precision == PER_LAYER:
@@ -100,7 +102,7 @@ class Simulator:
         -------
         dict of str to Simulated
         """
-        parts = space.compose(vectors, dataset)
+        parts = space.compose(vectors, dataset, self.runs)
         pool = self._with_bits(parts.pool)
         costs = chunked(self.model, pool, self.values, self.batch)
         layers = Layers(pool, self.batch)
@@ -129,9 +131,10 @@ class Simulator:
         from hwnasbench.networks.memory import peak_bytes
 
         for row, vector in enumerate(vectors):
-            network = space.network(vector, dataset).live()
-            if not len(network):
+            network = space.network(vector, dataset)
+            if not total["layers"][row]:
                 continue
+            network = executed(network, self.runs)
             if self.precision == PER_LAYER:
                 total["peak_memory"][row] = peak_bytes(network) * self.batch / 1024
             if not self.model.sequential:
@@ -168,7 +171,7 @@ def simulate(network: Network, device: Device, precision: str | None = None, bat
     Parameters
     ----------
     network : Network
-        Dead layers cost nothing.
+        Dead layers cost nothing where the device does not run them.
     device : Device
     precision : str, optional
     batch : int
@@ -194,10 +197,10 @@ class _One:
     def network(self, arch: Any, dataset: str) -> Network:
         return self._network
 
-    def compose(self, vectors: Any, dataset: str) -> Any:
+    def compose(self, vectors: Any, dataset: str, runs: str) -> Any:
         from hwnasbench.spaces.fragments import compose_networks
 
-        return compose_networks(self, vectors, dataset)  # type: ignore[arg-type]
+        return compose_networks(self, vectors, dataset, runs)  # type: ignore[arg-type]
 
 
 def _sums(values: NDArray[np.float64], starts: NDArray[np.int64]) -> NDArray[np.float64]:

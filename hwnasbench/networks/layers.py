@@ -195,36 +195,9 @@ class Network:
         -------
         Network
         """
-        n = len(self)
-        sources: list[list[int]] = [[] for _ in range(n)]
-        for source, target in self.edges.tolist():
-            sources[target].append(source)
-        zero = (self.layers["op"] == Op.ZERO).tolist()
-        adds = (self.layers["op"] == Op.ADD).tolist()
-        reached = [False] * n
-        for row in range(n):
-            reached[row] = not zero[row] and any(s == INPUT or reached[s] for s in sources[row])
-        wanted = [False] * n
-        wanted[-1:] = reached[-1:]
-        for row in reversed(range(n)):
-            if wanted[row]:
-                sources[row] = [s for s in sources[row] if s == INPUT or reached[s]]
-                for source in sources[row]:
-                    if source != INPUT:
-                        wanted[source] = True
-        number = {INPUT: INPUT}
-        kept: list[int] = []
-        edges: list[tuple[int, int]] = []
-        for row in range(n):
-            if wanted[row] and adds[row] and len(sources[row]) == 1:
-                number[row] = number[sources[row][0]]
-            elif wanted[row]:
-                number[row] = len(kept)
-                edges.extend((number[s], len(kept)) for s in sources[row])
-                kept.append(row)
-        layers = self.layers[kept]
-        layers["inputs"] = [len(sources[row]) for row in kept]
-        return replace(self, layers=layers, edges=np.array(edges, np.int32).reshape(-1, 2))
+        from hwnasbench.networks.runtime import executed
+
+        return executed(self, "live")
 
     def to_torch(self) -> nn.Module:
         """Return a freshly initialised PyTorch module with this network's layers.

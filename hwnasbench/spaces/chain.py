@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         weights: NDArray[np.int64]
         """(slots,): how often the fragment of each slot stands in the network."""
         peaks: NDArray[np.int64]
-        """(n,): the largest number of activation elements that are alive at one time."""
+        """(n,): the largest number of activation elements that are alive at one time; 0 where disconnected."""
 else:
     from collections import namedtuple
 
@@ -91,7 +91,8 @@ class LayerwiseSpace(Space):
         vectors = self.vectors(archs)
         return self._fragments_of(chosen).layers(vectors, self.slot_codes(vectors, chosen))
 
-    def compose(self, archs: Any, dataset: str | None = None) -> Composition:
+    def compose(self, archs: Any, dataset: str | None = None, runs: str = "live") -> Composition:
+        """Return networks as sums of fragments; of a chain all layers are live. See `Space.compose`."""
         chosen = self._dataset(dataset)
         vectors = self.vectors(archs)
         return self._fragments_of(chosen).compose(vectors, self.slot_codes(vectors, chosen))

@@ -132,9 +132,15 @@ def _rows(pool: NDArray[np.void], rows: NDArray[np.int64]) -> NDArray[np.void]:
     return np.take(plain, rows, axis=0).view(LAYER)[:, 0]
 
 
-def compose_networks(space: Space, vectors: NDArray[Any], dataset: str) -> Composition:
-    """Return each live network as one fragment: the way of spaces whose networks are no chains."""
-    networks = [space.network(vector, dataset).live() for vector in vectors]
+def compose_networks(space: Space, vectors: NDArray[Any], dataset: str, runs: str = "live") -> Composition:
+    """Return each network as one fragment, empty where disconnected: the way of spaces whose networks are no chains."""
+    from hwnasbench.networks.runtime import executed
+
+    networks = []
+    for vector in vectors:
+        network = space.network(vector, dataset)
+        live = network.live()
+        networks.append(executed(network, runs) if len(live) else live)
     lengths = np.array([len(network) for network in networks] + [0], np.int64)
     return Composition(
         np.concatenate([np.empty(0, LAYER), *(network.layers for network in networks)]),

@@ -273,10 +273,10 @@ class NasBench201(Space):
 
         return list(NAMES)
 
-    def compose(self, archs: Any, dataset: str | None = None) -> Composition:
+    def compose(self, archs: Any, dataset: str | None = None, runs: str = "live") -> Composition:
         from hwnasbench.spaces.nasbench201_compose import compose
 
-        return compose(self, self.vectors(archs), self._dataset(dataset))
+        return compose(self, self.vectors(archs), self._dataset(dataset), runs)
 
     def _network(self, arch: Architecture, dataset: str) -> Network:
         from hwnasbench.spaces.nasbench201_network import build

@@ -20,7 +20,7 @@ def section(sources: Path | None) -> str:
         lines += published.latencies(sources, "eyeriss")
         lines += [
             "",
-            published.energy_of_sample("eyeriss"),
+            published.sample("eyeriss"),
             "No other published energy was at hand, and none was fitted.",
         ]
     else:
@@ -32,6 +32,7 @@ def section(sources: Path | None) -> str:
         "",
         "ZigZag's Eyeriss-like hardware, 8 bit, the constants of its hardware file. Its answers unroll output by input",
         "channels over the array, this model filter rows by output rows; the energy of memories is what both share.",
+        zigzag_layers.about_later(),
         "",
         *zigzag_layers.compared("eyeriss-like", "eyeriss", ZIGZAG),
     ]

@@ -1,4 +1,4 @@
-"""Eyeriss and ZC706 against HW-NAS-Bench's published latencies; Ultra96-V2 against measured blocks."""
+"""Accelerators against published latencies and throughputs of whole networks, and Ultra96-V2 against blocks."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from data_builders.operators.ofa_fpga import rows
-from data_builders.pickles import load_pt
-from hwnasbench import costs, spaces
+from hwnasbench import costs
 from hwnasbench.costs import model
 from hwnasbench.costs.layers import Layers
 from hwnasbench.devices import catalog
 from hwnasbench.networks.layers import Op
-from surrogates.fits import Fit, scorecard
+from surrogates import folds
+from surrogates.fits import Fit, samples, scorecard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,14 +24,25 @@ if TYPE_CHECKING:
 
     from hwnasbench.costs.base import Values
     from hwnasbench.networks import Network
+    from surrogates.fits.samples import Parameters
 
-#: What is fitted, and where the search starts.
-PUBLISHED = {
-    "eyeriss": {"clock_mhz": 200.0, "dram_gbps": 2.0},
-    "fpga": {"clock_mhz": 120.0, "dram_gbps": 1.5},
-}
+#: What is fitted to the blocks of Ultra96-V2, and where the search starts.
 ULTRA96 = {"dram_gbps": 3.0, "layer_us": 5.0, "call_us": 100.0, "activation_lanes": 8.0}
-_CELLS = 1500
+_DESIGNS: list[Parameters] = [
+    {"overlap": overlap, "depthwise_lanes": lanes} for overlap in (0.0, 0.5, 1.0) for lanes in (32, 64, 128, 256)
+]
+_GROUPS: list[Parameters] = [{"groups_at_once": groups} for groups in (1, 2, 4, 8, 16, 128)]
+_TPU = {"dram_gbps": 100.0, "layer_us": 5.0, "call_us": 100.0}
+#: Device: space, what is fitted and where the search starts, and designs of which one is taken.
+NETWORKS: dict[str, tuple[str, dict[str, float], list[Parameters]]] = {
+    "eyeriss": ("nasbench201", {"clock_mhz": 200.0, "dram_gbps": 2.0}, []),
+    "fpga": ("nasbench201", {"clock_mhz": 120.0, "dram_gbps": 1.5}, []),
+    "zcu102": ("mnasnet", ULTRA96, _DESIGNS),
+    # Its engines are not the lanes of the design, whose clock therefore is an effective one.
+    "vck190": ("mnasnet", {**ULTRA96, "clock_mhz": 1000.0}, _DESIGNS),
+    "tpu_v2": ("mnasnet", _TPU, _GROUPS),
+    "tpu_v3": ("mnasnet", _TPU, _GROUPS),
+}
 _FOLDS = 5
 
 
@@ -62,22 +73,6 @@ def sums(networks: Sequence[Network]) -> Sums:
     tables = [network.layers[network.layers["op"] != Op.ZERO] for network in networks]
     owner = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
     return Sums(Layers(np.concatenate(tables)), owner, len(tables))
-
-
-def published(sources: Path, device: str, seed: int = 0) -> tuple[list[Network], NDArray[np.float64]]:
-    """Return connected NAS-Bench-201 cells, drawn at random, whole (dead edges too), and their published latency."""
-    folder = sources / "help" / "data" / "nasbench201"
-    order = load_pt(folder / "str_arch2idx.pt")
-    names, index = list(order), np.array(list(order.values()))
-    latency = np.asarray(load_pt(folder / "latency" / f"{device}.pt"), np.float64)
-    space = spaces.get("nasbench201")
-    networks, values = [], []
-    for at in np.random.default_rng(seed).permutation(len(names))[:_CELLS]:
-        network = space.network(space.parse(names[at]), "cifar10").at("int16")
-        if len(network.live()):
-            networks.append(network)
-            values.append(latency[index[at]])
-    return networks, np.array(values)
 
 
 def measured(sources: Path) -> tuple[list[Network], NDArray[np.float64]]:
@@ -114,16 +109,19 @@ def _search(device: str, start: Mapping[str, float], table: Sums, true: NDArray[
 
 
 def fits(sources: Path) -> Iterator[Fit]:
-    """Yield the fits of eyeriss, fpga and ultra96."""
-    for device, start in PUBLISHED.items():
-        networks, true = published(sources, device)
-        yield _fitted(device, start, networks, true, f"help: nasbench201/latency/{device}.pt")
+    """Yield the fits of the devices of `NETWORKS` and of ultra96."""
+    columns = samples.columns(sources)
+    for device, (space, begin, designs) in NETWORKS.items():
+        key = next(key for key in sorted(columns) if key[:2] == (device, space) and key[2] in ("latency", "throughput"))
+        sample = samples.take(catalog()[device], columns[key])
+        label = space if key[3] == 1 else f"{space}, batch {key[3]}"
+        options = designs or samples.run_options({label: sample})
+        found, held = samples.held_out(catalog()[device], {label: sample}, begin, None, options)
+        source = f"{columns[key].source}: {label} {key[2]}"
+        card = scorecard("latency", f"{source} ({label})", sample.values, held[label], folds=folds.FOLDS)
+        yield Fit(device, catalog()[device].cost["model"], source, found, [card])
     networks, true = measured(sources)
-    yield _fitted("ultra96", ULTRA96, networks, true, "ofa_fpga: mean times of blocks")
-
-
-def _fitted(device: str, start: Mapping[str, float], networks: Sequence[Network], true: Any, source: str) -> Fit:
-    found, held_out = fit_device(device, start, networks, true)
+    found, held_out = fit_device("ultra96", ULTRA96, networks, true)
+    source = "ofa_fpga: mean times of blocks"
     card = scorecard("latency", source, true, held_out, folds=_FOLDS)
-    text = f"{source}, latency, {len(true)} rows"
-    return Fit(device, catalog()[device].cost["model"], text, found, [card])
+    yield Fit("ultra96", "fpga", f"{source}, latency, {len(true)} rows", found, [card])

@@ -1,0 +1,238 @@
+"""Networks of published columns, as fits of cost models look at them, and the search for parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from hwnasbench import spaces
+from hwnasbench.costs import model, values_of
+from hwnasbench.costs.layers import Layers
+from hwnasbench.devices import catalog
+from hwnasbench.networks.runtime import RUNS
+from hwnasbench.vocabulary import precision_bits
+from surrogates import folds
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from hwnasbench.devices import Device
+
+#: Networks of one column that a fit looks at.
+ROWS = 1500
+SEED = 20203
+#: Sources of columns; of one device and space the first that has it is taken.
+SOURCES = ("help", "latbench", "hwnasbench360", "oneproxy", "accelnasbench")
+
+Parameters = dict[str, Any]
+
+
+class Table:
+    """The unique layers of many networks, and how often each network has each of them."""
+
+    def __init__(self, layers: Layers, counts: NDArray[np.float64]) -> None:
+        self.layers = layers
+        self.count = int(counts.sum())
+        self._counts = counts
+
+    def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the sum over the layers of each network."""
+        return np.asarray(self._counts @ values)
+
+
+class Sample:
+    """Networks of one published column and their values.
+
+    Attributes
+    ----------
+    values : (n,) ndarray of float
+        In the metric's unit.
+    fold : (n,) ndarray of int8
+        The same for networks of equal function.
+    """
+
+    def __init__(
+        self, space: str, dataset: str, vectors: NDArray[np.int8], values: NDArray[Any], bits: Any, batch: int
+    ) -> None:
+        self._space = spaces.get(space)
+        self._dataset, self._vectors, self._bits, self._batch = dataset, vectors, bits, batch
+        self._tables: dict[str, Table] = {}
+        self.values = values
+        self.fold = folds.assign([self._space.canonical(tuple(vector)) for vector in vectors.tolist()])
+
+    def at(self, runs: str) -> Table:
+        """Return the layers that run; see `hwnasbench.networks.runtime.RUNS`."""
+        if runs not in self._tables:
+            self._tables[runs] = self._table(runs)
+        return self._tables[runs]
+
+    def _table(self, runs: str) -> Table:
+        parts = self._space.compose(self._vectors, self._dataset, runs)
+        pool = parts.pool.copy()
+        pool["weight_bits"], pool["activation_bits"] = self._bits
+        fragments = np.repeat(np.arange(len(parts.starts) - 1), np.diff(parts.starts))
+        counts = np.zeros((len(self._vectors), len(parts.starts) - 1))
+        for slot, weight in enumerate(np.asarray(parts.weights).tolist()):
+            counts[np.arange(len(counts)), parts.codes[:, slot]] += weight
+        return Table(Layers(pool, self._batch), counts[:, fragments])
+
+
+class Found(NamedTuple):
+    """A published column and where it is from."""
+
+    column: Any
+    source: str
+
+
+def columns(sources: Path) -> dict[tuple[str, str, str, int], Found]:
+    """Return the columns at each device's default precision, by device, space, metric and batch."""
+    from data_builders import catalog as published
+
+    out: dict[tuple[str, str, str, int], Found] = {}
+    for source in SOURCES:
+        record = published.get(source)
+        for column in published.importer(record).columns(published.Folder(record, sources / source)):
+            device = catalog().get(str(column.keys.get("device")))
+            if device is not None and column.space in spaces.names() and _at_defaults(device, column):
+                key = (device.name, column.space, column.metric, int(column.keys.get("batch") or 1))
+                out.setdefault(key, Found(column, source))
+    return out
+
+
+def _at_defaults(device: Device, column: Any) -> bool:
+    """Say whether a column's keys are the device's defaults; what is only assumed may differ, and the batch."""
+    defaults = {"precision": "fp32", **device.defaults}
+    del defaults["batch"]
+    flags = column.flags or ""
+    told = flags if isinstance(flags, str) else ";".join(text or "" for text in flags[:1])
+    stated = {key: value for key, value in column.keys.items() if value is not None and f"assumed:{key}" not in told}
+    return all(stated.get(key, value) == value for key, value in defaults.items())
+
+
+def take(device: Device, found: Found) -> Sample:
+    """Return `ROWS` networks of a column drawn at random; of a throughput, the latencies of its batches."""
+    column = found.column
+    space = spaces.get(column.space)
+    rows = rows_of(found)
+    vectors = space.vectors([column.archs[row] for row in rows])
+    bits = precision_bits(str(device.defaults.get("precision", "fp32")))
+    batch = int(column.keys.get("batch") or 1)
+    taken = np.asarray(column.values, np.float64)[rows]
+    if column.metric == "throughput":
+        taken = batch / taken * 1000
+    return Sample(column.space, str(column.keys["dataset"]), vectors, taken, bits, batch)
+
+
+def rows_of(found: Found) -> NDArray[np.intp]:
+    """Return the rows of a column that `take` draws: connected networks with a value that is no copy."""
+    column = found.column
+    space = spaces.get(column.space)
+    values = np.asarray(column.values, np.float64)
+    own = np.isfinite(values) & (values > 0)
+    if column.flags is not None and not isinstance(column.flags, str):
+        own &= np.array(["copied" not in (text or "") for text in column.flags])
+    rows = np.sort(np.random.default_rng(SEED).permutation(np.flatnonzero(own))[:ROWS])
+    vectors = space.vectors([column.archs[row] for row in rows])
+    return np.asarray(rows[space.compose(vectors, str(column.keys["dataset"])).peaks > 0])
+
+
+def latency(device: Device, sample: Sample, found: Mapping[str, Any]) -> NDArray[np.float64]:
+    """Return the simulated milliseconds of each network with some parameters replaced."""
+    values, costs = values_of(device, found), model(device.cost["model"])
+    table = sample.at(str(found.get("runs", RUNS[0])))
+    return table.sums(costs.cost(table.layers, values).latency) + costs.overhead(values)
+
+
+def start(device: Device, names: Sequence[str]) -> dict[str, float]:
+    """Return where a search may begin: the device's own values, else the defaults of its class; never an older fit."""
+    from hwnasbench.devices.parameters import parameters
+
+    known = parameters(device.cost["model"])
+    own = device.cost.get("parameters", {})
+    out = {}
+    for name in names:
+        default = known[name].by_class.get(device.device_class, {"value": known[name].value})
+        out[name] = float(own.get(name, default)["value"])
+    return out
+
+
+def run_options(samples: Mapping[str, Sample]) -> list[Parameters]:
+    """Return the words of `runs` to try: all where some network of a sample has dead layers, else none."""
+    dead = any(sample.at("all").count != sample.at("live").count for sample in samples.values())
+    return [{"runs": word} for word in RUNS] if dead else [{}]
+
+
+def solve(
+    device: Device,
+    samples: Mapping[str, Sample],
+    begin: Mapping[str, float],
+    fold: int | None,
+    highest: Mapping[str, float] | None = None,
+    options: Sequence[Parameters] = ({},),
+) -> Parameters:
+    """Fit the logarithms of parameters to the logarithms of the latencies, a fold left out.
+
+    Parameters
+    ----------
+    device : Device
+    samples : mapping of str to Sample
+    begin : mapping of str to float
+        The parameters, and where the search for each begins.
+    fold : int or None
+        The fold that the fit must not see.
+    highest : mapping, optional
+        The largest value of some of them; e^7 times where it begins of all others.
+    options : sequence of dict
+        Values of other parameters; each is tried, and the one whose fit is closest is taken.
+    """
+    tried = [_solve(device, samples, begin, fold, highest or {}, option) for option in options]
+    return min(tried, key=lambda pair: pair[0])[1]
+
+
+def _solve(
+    device: Device,
+    samples: Mapping[str, Sample],
+    begin: Mapping[str, float],
+    fold: int | None,
+    highest: Mapping[str, float],
+    fixed: Parameters,
+) -> tuple[float, Parameters]:
+    from scipy.optimize import least_squares
+
+    origin = np.log(list(begin.values()))
+    kept = {key: np.ones(len(s.values), bool) if fold is None else s.fold != fold for key, s in samples.items()}
+
+    def found(logs: NDArray[np.float64]) -> Parameters:
+        return {**dict(zip(begin, np.exp(logs).tolist(), strict=True)), **fixed}
+
+    def residuals(logs: NDArray[np.float64]) -> NDArray[np.float64]:
+        given = found(logs)
+        parts = [np.log(latency(device, s, given) / s.values)[kept[key]] for key, s in samples.items()]
+        pull = 0.02 * np.sqrt(ROWS) * (logs - origin) / 5  # what the data cannot tell stays where it begins
+        return np.concatenate([*parts, pull])
+
+    top = [np.log(highest[name]) if name in highest else at + 7 for name, at in zip(begin, origin, strict=True)]
+    bounds = (origin - 7, np.maximum(top, origin + 1e-6))
+    result = least_squares(residuals, origin, bounds=bounds, loss="soft_l1", f_scale=0.1, max_nfev=60)
+    return float(result.cost), found(result.x)
+
+
+def held_out(
+    device: Device,
+    samples: Mapping[str, Sample],
+    begin: Mapping[str, float],
+    highest: Mapping[str, float] | None = None,
+    options: Sequence[Parameters] = ({},),
+) -> tuple[Parameters, dict[str, NDArray[np.float64]]]:
+    """Return the fit to all networks, and what fits that never saw it say of each; see `solve`."""
+    held = {key: np.empty(len(sample.values)) for key, sample in samples.items()}
+    for fold in range(folds.FOLDS):
+        found = solve(device, samples, begin, fold, highest, options)
+        for key, sample in samples.items():
+            mine = sample.fold == fold
+            held[key][mine] = latency(device, sample, found)[mine]
+    return solve(device, samples, begin, None, highest, options), held
