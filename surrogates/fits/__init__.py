@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -29,7 +30,7 @@ class Fit:
     device, model : str
     source : str
         What they were fitted to: source id and file, metric, number of rows.
-    parameters : dict of str to float
+    parameters : mapping of str to float or str
     scorecards : list of dict
         Held-out quality (`scorecard`), one a column that was fitted.
     """
@@ -37,14 +38,15 @@ class Fit:
     device: str
     model: str
     source: str
-    parameters: dict[str, float]
+    parameters: Mapping[str, float | str]
     scorecards: list[dict[str, Any]] = field(default_factory=list)
 
     def to_toml(self) -> str:
         """Return the text of the device's file of fits."""
         lines = ["# Made by `python -m surrogates.fits`; do not edit.", f'model = "{self.model}"']
         for name, value in sorted(self.parameters.items()):
-            lines += ["", f"[parameters.{name}]", f"value = {float(f'{value:.6g}')!r}", 'evidence = "fitted"']
+            number = value if isinstance(value, str) else float(f"{value:.6g}")
+            lines += ["", f"[parameters.{name}]", f"value = {_toml(number)}", 'evidence = "fitted"']
             lines.append(f'source = "{self.source}"')
         for card in self.scorecards:
             lines += ["", "[[scorecards]]", *(f"{key} = {_toml(value)}" for key, value in card.items())]
