@@ -3,7 +3,7 @@
 Cai et al., "ProxylessNAS: Direct Neural Architecture Search on Target Task and Hardware", ICLR 2019.
 Widths, strides and the fixed first block are those of the shapes in the published Pixel 1 table
 of block latencies (``mobile_trim.yaml``), 24 channels in the first stage. The networks that were
-released have 32 there (recalled), and so are not of this space.
+released have 32 there (recalled), and so are not of this space. Single-Path NASNet is.
 """
 
 from __future__ import annotations
