@@ -7,4 +7,4 @@ from __future__ import annotations
 
 #: Modules of this package, in the order of the page; each offers ``section(sources: Path | None) -> str``,
 #: Markdown with a heading of level 2. Sources are None where the published files are absent.
-MODULES: tuple[str, ...] = ("roofline", "blocks", "mcu", "eyeriss", "fpga", "imc", "systolic", "npu")
+MODULES: tuple[str, ...] = ("roofline", "blocks", "mcu", "eyeriss", "fpga", "imc", "systolic", "npu", "energy")

@@ -1,0 +1,16 @@
+"""Networks on a Jetson Nano: no column of a search space; see `data_builders.operators.icas_jetson`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from data_builders.catalog import Folder
+    from hwnasbench.tables.write import ColumnData
+
+
+def columns(files: Folder) -> Iterator[ColumnData]:
+    """Yield nothing: its networks are architectures of no registered space."""
+    yield from ()
