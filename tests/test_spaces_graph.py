@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import pickle
-import time
 from collections import namedtuple
 
 import numpy as np
@@ -218,15 +217,3 @@ def test_what_runs_of_a_cell_with_dead_edges():
         executed(network, "nonzeros")
     with pytest.raises(UnknownName, match="'read'"):
         space.compose([0], "cifar10", "reads")
-
-
-def test_nasbench201_composes_whole_at_once():
-    space = spaces.get("nasbench201")
-    vectors = space.vectors(range(len(space)))
-    space.compose(vectors)
-    took = []
-    for _ in range(5):
-        start = time.perf_counter()
-        space.compose(vectors)
-        took.append(time.perf_counter() - start)
-    assert min(took) < 0.02

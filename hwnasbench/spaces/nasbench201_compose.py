@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 _FRAME, _FIRST_OPERATOR, _FIRST_SUM, _NOTHING = 0, 1, 5, 7
 _OPERATORS = (CONV1, CONV3, POOL, NONE)
 _SUMS = (2, 3)
-_POWERS = 5 ** np.arange(len(EDGES) - 1, -1, -1)
-#: Feature maps alive at one time in a cell, by how sums and zeros run and the code of the cell; -1 is not known yet.
-_CELL_PEAKS = np.full((3, 5 ** len(EDGES)), -1, np.int64)
+#: The places of a cell's layers in their order: its edges, and after those of nodes 2 and 3 their sums.
+_SLOT_OF_EDGE, _SLOT_OF_SUM, _SLOTS = (0, 1, 2, 4, 5, 6), {2: 3, 3: 7}, 8
 
 
 def compose(space: NasBench201, vectors: NDArray[Any], dataset: str, runs: str = "live") -> Composition:
@@ -138,37 +137,42 @@ def executed_vectors(vectors: NDArray[Any], runs: str) -> NDArray[np.int8]:
 
 
 def _cell_peaks(vectors: NDArray[np.int8], whole: bool, zeros: bool) -> NDArray[np.int64]:
-    known = _CELL_PEAKS[int(whole) + int(zeros)]
-    codes = vectors.astype(np.int64) @ _POWERS
-    unknown = np.flatnonzero(known[codes] < 0)
-    for code, row in zip(*np.unique(codes[unknown], return_index=True), strict=True):
-        known[code] = _cell_peak(vectors[unknown[row]].tolist(), whole, zeros)
-    return np.asarray(known[codes])
+    """Return the feature maps alive at one time in each cell, in the order of its layers; 0 without layers.
 
-
-def _cell_peak(vector: list[int], whole: bool, zeros: bool) -> int:
-    """Return the feature maps alive at one time in a cell, in the order of its layers; 0 without layers.
-
-    An edge that is none is a layer where zeros run, and else holds nothing. Where sums are whole, those of
-    fewer than two terms run as well.
+    Value 0 is the cell's input, value ``i + 1`` what the layer in slot ``i`` writes; -1 is none. An edge that is
+    none is a layer where `zeros` run. Where sums are `whole`, those of fewer than two terms run as well.
     """
-    reads: list[list[int]] = []  # of each layer; value 0 is the cell's input, value i + 1 what layer i writes
-    values: list[list[int]] = [[0]]  # of each node; empty where it holds nothing
+    n = len(vectors)
+    there = np.ones((1 + _SLOTS, n), np.bool_)
+    last = np.repeat(np.arange(-1, _SLOTS, dtype=np.int8), n)  # what nobody reads lives while it is written
+    holds = [np.zeros(n, np.int64)]
+    cells = np.arange(n)
+
+    def run(slot: int, rows: NDArray[np.bool_], *reads: NDArray[np.int64]) -> None:
+        there[1 + slot] = rows
+        for value in reads:
+            known = rows & (value >= 0)
+            last[(value * n + cells)[known]] = slot
+
+    chosen = np.ascontiguousarray(vectors.T)
     for node in (1, 2, 3):
-        terms: list[int] = []
-        summed = whole and node > 1
-        for choice, (source, target) in zip(vector, EDGES, strict=True):
-            if target != node or (choice == NONE and not zeros):
-                continue
-            if choice != SKIP:
-                reads.append(values[source])
-            terms += values[source] if choice == SKIP else [len(reads)]
-        summed |= len(terms) > 1
-        if summed:
-            reads.append(terms)
-        values.append([len(reads)] if summed else terms)
-    last = [-1, *range(len(reads))]
-    for layer, sources in enumerate(reads):
-        for value in sources:
-            last[value] = layer
-    return max((sum(v <= i + 1 and last[v] >= i for v in range(len(last))) for i in range(len(reads))), default=0)
+        terms = []
+        for edge, (source, target) in enumerate(EDGES):
+            if target == node:
+                choice = chosen[edge]
+                rows = (choice != SKIP) & ((choice != NONE) | zeros)
+                run(_SLOT_OF_EDGE[edge], rows, holds[source])
+                carried = np.where(choice == SKIP, holds[source], -1)
+                terms.append(np.where(rows, _SLOT_OF_EDGE[edge] + 1, carried))
+        only = np.max(terms, axis=0)
+        if node > 1:
+            summed = (np.sum([term >= 0 for term in terms], axis=0) > 1) | whole
+            run(_SLOT_OF_SUM[node], summed, *terms)
+            only = np.where(summed, _SLOT_OF_SUM[node] + 1, only)
+        holds.append(only)
+    ends = np.where(there, last.reshape(1 + _SLOTS, n), -1)
+    peaks = np.zeros(n, np.int64)
+    for slot in range(_SLOTS):
+        alive = (ends[: slot + 2] >= slot).sum(axis=0) * there[1 + slot]
+        np.maximum(peaks, alive, out=peaks)
+    return peaks
