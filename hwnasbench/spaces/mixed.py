@@ -83,6 +83,7 @@ class MixedPrecision(Space):
         self.datasets = base.datasets
         self._split = len(base.choices)
         self._weighted = lru_cache(maxsize=4096)(self._count_weighted)
+        self._laid_out = lru_cache(maxsize=1024)(self._lay_out)
 
     def __reduce__(self) -> tuple[object, ...]:
         return MixedPrecision, (self.base, self.weights, self.activations, self.layers)
@@ -221,20 +222,30 @@ class MixedPrecision(Space):
         """
         from dataclasses import replace
 
+        import numpy as np
+
+        network, weighted = self._laid_out(arch.vector[: self._split], dataset)
+        layers = network.layers.copy()
+        bits = np.array(self.bits(arch) or [(32, 32)], layers["weight_bits"].dtype)[weighted]
+        layers["weight_bits"], layers["activation_bits"] = bits.T
+        return replace(network, layers=layers, name=str(arch))
+
+    def _lay_out(self, base: tuple[int, ...], dataset: str) -> tuple[Network, NDArray[np.intp]]:
+        """Return the base's network, and for each of its layers the number of the weighted layer whose bits it has."""
+        import numpy as np
+
         from hwnasbench.networks.layers import INPUT, Op
 
-        network = self.base.network(self.base_of(arch), dataset)
-        layers = network.layers.copy()
-        bits = iter(self.bits(arch))
+        network = self.base.network(Architecture(self.base, base), dataset)
         first_source: dict[int, int] = {}
         for source, target in network.edges.tolist():
             first_source.setdefault(target, source)
-        given: dict[int, tuple[int, int]] = {INPUT: next(iter(self.bits(arch)), (32, 32))}
-        for row, op in enumerate(layers["op"].tolist()):
-            given[row] = next(bits) if op in (Op.CONV, Op.LINEAR) else given[first_source[row]]
-        layers["weight_bits"] = [given[row][0] for row in range(len(layers))]
-        layers["activation_bits"] = [given[row][1] for row in range(len(layers))]
-        return replace(network, layers=layers, name=str(arch))
+        given, count = {INPUT: 0}, 0
+        for row, op in enumerate(network.layers["op"].tolist()):
+            heavy = op in (Op.CONV, Op.LINEAR)
+            given[row] = count if heavy else given[first_source[row]]
+            count += heavy
+        return network, np.array([given[row] for row in range(len(network))], np.intp)
 
 
 def _weighted_layers(space: Space, vector: tuple[int, ...]) -> int:
