@@ -291,8 +291,10 @@ def _lookup_record(table: pa.Table, arrays: _Arrays) -> tuple[dict[str, Any], st
     costs = np.full(shape, np.nan)
     inside = position >= 0
     costs[position[inside], choice[inside]] = values[inside]
-    if not np.isfinite(costs).all() or (~inside).sum() != 1 or choice[~inside][0] != -1:
-        raise CorruptFile(f"the look-up table {record} lacks a cost; expected one intercept and {shape} costs")
+    # Where a position has fewer choices than another, what no network has costs nothing that is a number.
+    own = np.arange(shape[1]) < np.array(space.choices)[:, None]
+    if (np.isfinite(costs) != own).any() or (~inside).sum() != 1 or choice[~inside][0] != -1:
+        raise CorruptFile(f"the look-up table {record} lacks a cost; expected one intercept and {own.sum()} costs")
     std = _first(table, "std")
     flags = _first(table, "flags")
     record |= {
