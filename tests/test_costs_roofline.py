@@ -103,7 +103,7 @@ def test_the_shipped_fit_is_what_fitting_gives(sources: Path) -> None:
 
     device = catalog()["cortex_a76"]
     found = samples.columns(sources)["cortex_a76", "nasbench201", "latency", 1]
-    fit = roofline.fit(device, {"nasbench201": samples.take(device, found)}, "", None)
+    fit = roofline.fit(device, {"nasbench201": samples.take(device, found)}, "")
     shipped = Path(hwnasbench.devices.__file__).parent / "fits" / "cortex_a76.toml"
     text = hwnasbench.devices.parameters.read_toml(shipped)
     for name, value in fit.parameters.items():

@@ -72,7 +72,9 @@ def _speed(values: Values, weight_bits: Any, activation_bits: Any) -> Any:
 
 def _rate(layers: Layers, values: Values) -> Floats:
     """Return the multiply-accumulates a millisecond of each layer's sort of operator, at most the peak."""
-    rate = np.where(layers.kernel > 1, values.conv_gmacs, values.pointwise_gmacs)
+    fast = (layers.kernel == 3) & (layers.stride == 1)
+    rate = np.where(fast, values.conv_gmacs * values.winograd, values.conv_gmacs)
+    rate = np.where(layers.kernel > 1, rate, values.pointwise_gmacs)
     grouped = layers.is_conv & (layers.groups > 1)
     rate = np.where(grouped, np.where(layers.is_depthwise, values.depthwise_gmacs, values.grouped_gmacs), rate)
     rate = np.where(layers.is_linear, values.linear_gmacs, rate)

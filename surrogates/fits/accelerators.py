@@ -116,10 +116,10 @@ def fits(sources: Path) -> Iterator[Fit]:
         sample = samples.take(catalog()[device], columns[key])
         label = space if key[3] == 1 else f"{space}, batch {key[3]}"
         options = designs or samples.run_options({label: sample})
-        found, held = samples.held_out(catalog()[device], {label: sample}, begin, None, options)
+        held = samples.held_out(catalog()[device], {label: sample}, begin, None, options)
         source = f"{columns[key].source}: {label} {key[2]}"
-        card = scorecard("latency", f"{source} ({label})", sample.values, held[label], folds=folds.FOLDS)
-        yield Fit(device, catalog()[device].cost["model"], source, found, [card])
+        card = scorecard("latency", f"{source} ({label})", sample.values, held.values[label], folds=folds.FOLDS)
+        yield Fit(device, catalog()[device].cost["model"], source, held.best, [card])
     networks, true = measured(sources)
     found, held_out = fit_device("ultra96", ULTRA96, networks, true)
     source = "ofa_fpga: mean times of blocks"

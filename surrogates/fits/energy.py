@@ -31,7 +31,7 @@ NETWORKS = 2500
 SEED = 20203
 #: Where the search begins. The rate of linear layers begins below what the bandwidth allows them (a weight is 4 bytes),
 #: without which the search does not feel it.
-_BEGIN = {
+BEGIN = {
     "conv_gmacs": 100.0,
     "pointwise_gmacs": 80.0,
     "depthwise_gmacs": 15.0,
@@ -40,7 +40,7 @@ _BEGIN = {
     "launch_us": 40.0,
     "call_us": 500.0,
 }
-_POWERS = ("idle_w", "mac_pj", "dram_pj_per_byte")
+POWERS = ("idle_w", "mac_pj", "dram_pj_per_byte")
 
 
 class Sample:
@@ -49,6 +49,8 @@ class Sample:
     Attributes
     ----------
     layers : Layers
+    count : int
+        Layers of all networks.
     values : (n,) ndarray of float
     fold : (n,) ndarray of int8
         The same at all widths of the image.
@@ -57,6 +59,7 @@ class Sample:
     def __init__(self, rows: Sequence[Row], values: Sequence[float]) -> None:
         tables = [row.network.layers for row in rows]
         self.layers = Layers(np.concatenate(tables))
+        self.count = len(self.layers)
         self.values = np.array(values)
         self.fold = folds.assign([row.architecture for row in rows])
         self._owner = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
@@ -131,12 +134,12 @@ def _latency(sample: Sample, seen: NDArray[np.bool_]) -> dict[str, float]:
     """Fit the logarithms of the parameters to those of the latencies; no rate may pass the peak."""
     from scipy.optimize import least_squares
 
-    begin = np.log(list(_BEGIN.values()))
+    begin = np.log(list(BEGIN.values()))
     peak = float(catalog()[DEVICE].parameters()["peak_gmacs"]["value"])
-    highest = np.log([peak if name.endswith("_gmacs") else 1000 * value for name, value in _BEGIN.items()])
+    highest = np.log([peak if name.endswith("_gmacs") else 1000 * value for name, value in BEGIN.items()])
 
     def found(logs: NDArray[np.float64]) -> dict[str, float]:
-        return dict(zip(_BEGIN, np.exp(logs).tolist(), strict=True))
+        return dict(zip(BEGIN, np.exp(logs).tolist(), strict=True))
 
     def residuals(logs: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(np.log(simulated(sample, found(logs))[0] / sample.values)[seen])
@@ -149,7 +152,7 @@ def _powers(sample: Sample, seen: NDArray[np.bool_], found: Mapping[str, float])
     """Fit idle power and the energies of arithmetic and of bytes to relative errors, none of them negative."""
     from scipy.optimize import nnls
 
-    none = {**found, "buffer_pj_per_byte": 0.0, **dict.fromkeys(_POWERS, 0.0)}
-    columns = [simulated(sample, {**none, name: 1.0})[1] / sample.values for name in _POWERS]
+    none = {**found, "buffer_pj_per_byte": 0.0, **dict.fromkeys(POWERS, 0.0)}
+    columns = [simulated(sample, {**none, name: 1.0})[1] / sample.values for name in POWERS]
     best = nnls(np.stack(columns, axis=1)[seen], np.ones(int(seen.sum())))[0]
-    return {**dict(zip(_POWERS, best.tolist(), strict=True)), "buffer_pj_per_byte": 0.0}
+    return {**dict(zip(POWERS, best.tolist(), strict=True)), "buffer_pj_per_byte": 0.0}

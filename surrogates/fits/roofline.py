@@ -1,4 +1,4 @@
-"""Processors fitted to published latencies and throughputs of whole networks, and Raspberry Pi 5 to its energies."""
+"""Processors fitted to published latencies and throughputs of whole networks, and to energies where there are any."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ import numpy as np
 from hwnasbench.costs import model, values_of
 from hwnasbench.devices import catalog
 from surrogates import folds
-from surrogates.fits import Fit, samples, scorecard
+from surrogates.fits import Fit, energy, samples, scorecard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from hwnasbench.devices import Device
-    from surrogates.fits.samples import Found, Sample
+    from surrogates.fits.samples import Networks, Parameters
 
 _CELL = ("conv_gmacs", "pointwise_gmacs", "pool_gops", "bandwidth_gbps", "launch_us", "light_us", "call_us")
 _BLOCK = ("depthwise_gmacs",)
 _GROUPED = ("grouped_gmacs",)
+#: What random networks of one kernel each, and of few outputs, tell as well.
+_RANDOM = ("depthwise_gmacs", "linear_gmacs", "winograd")
+RANDOM = "random networks"
 #: How many times its default the bandwidth may be; rates go up to the peak.
 _BANDWIDTH_ROOM = 10.0
 
@@ -34,34 +37,58 @@ def fits(sources: Path) -> Iterator[Fit]:
         device = catalog()[name]
         if device.cost.get("model") != "roofline":
             continue
-        taken, told = {}, []
+        taken: dict[str, Networks] = {}
+        told: list[str] = []
+        energies: list[tuple[str, Networks]] = []
         for key in sorted(key for key in columns if key[0] == name and key[2] in ("latency", "throughput")):
             _, space, metric, batch = key
             label = space if batch == 1 else f"{space}, batch {batch}"
             taken[label] = samples.take(device, columns[key])
             told.append(f"{columns[key].source}: {label} {metric}")
+        if (measured := columns.get((name, "nasbench201", "energy", 1))) is not None:
+            energies.append((f"{measured.source}: nasbench201 energy", samples.take(device, measured)))
+        if name == energy.DEVICE:
+            random = energy.samples(sources)
+            taken[RANDOM] = random["latency"]
+            told.append(f"icas_jetson: {RANDOM} latency")
+            energies.append((f"icas_jetson: {RANDOM} energy", random["energy"]))
         if taken:
-            yield fit(device, taken, " and ".join(told), columns.get((name, "nasbench201", "energy", 1)))
+            yield fit(device, taken, " and ".join(told), energies)
 
 
-def fit(device: Device, taken: dict[str, Sample], source: str, energy: Found | None) -> Fit:
-    """Fit one processor to samples of latencies by their label, and to energies where there are any."""
+def fit(device: Device, taken: dict[str, Networks], source: str, energies: Sequence[tuple[str, Networks]] = ()) -> Fit:
+    """Fit one processor.
+
+    Parameters
+    ----------
+    device : Device
+    taken : dict of str to Networks
+        Latencies by label.
+    source : str
+        Where they are from.
+    energies : sequence of (str, Networks)
+        Where energies are from and what they are; the last one's parameters are taken.
+    """
     names = _names(taken)
-    highest = _highest(device, names)
-    options = samples.run_options(taken)
-    best, held = samples.held_out(device, taken, samples.start(device, names), highest, options)
+    begin = samples.start(device, names)
+    if RANDOM in taken:
+        begin["linear_gmacs"] = energy.BEGIN["linear_gmacs"]
+    held = samples.held_out(device, taken, begin, _highest(device, names), samples.run_options(taken))
     cards = [
-        scorecard("latency", f"{source} ({label})", sample.values, held[label], folds=folds.FOLDS)
+        scorecard("latency", f"{source} ({label})", sample.values, held.values[label], folds=folds.FOLDS)
         for label, sample in taken.items()
     ]
-    if energy is not None:
-        powers, card = _energy(device, samples.take(device, energy), best, energy.source)
+    best = dict(held.best)
+    for origin, sample in energies:
+        powers, card = _energy(device, sample, held, origin)
         best.update(powers)
         cards.append(card)
     return Fit(device.name, "roofline", source, best, cards)
 
 
-def _names(taken: dict[str, Sample]) -> tuple[str, ...]:
+def _names(taken: dict[str, Networks]) -> tuple[str, ...]:
+    if RANDOM in taken:
+        return _CELL + _RANDOM
     blocks = any(not label.startswith("nasbench201") for label in taken)
     grouped = any(label.startswith("fbnet") for label in taken)
     return _CELL + (_BLOCK if blocks else ()) + (_GROUPED if grouped else ())
@@ -74,32 +101,33 @@ def _highest(device: Device, names: tuple[str, ...]) -> dict[str, float]:
 
 
 def _energy(
-    device: Device, sample: Sample, found: samples.Parameters, origin: str
+    device: Device, sample: Networks, held: samples.Held, origin: str
 ) -> tuple[dict[str, float], dict[str, Any]]:
-    """Fit idle power and the energies of arithmetic and of bytes, none of them negative."""
-    from scipy.optimize import nnls
+    """Fit idle power and the energies of arithmetic and of bytes, none of them negative.
 
+    A held-out network is judged by latencies and energies of fits that never saw it.
+    """
+    values = np.empty(len(sample.values))
+    for fold, found in enumerate(held.by_fold):
+        mine = sample.fold == fold
+        design = _design(device, sample, found)
+        values[mine] = design[mine] @ _powers(design[~mine], sample.values[~mine])
+    best = _powers(_design(device, sample, held.best), sample.values)
+    card = scorecard("energy", origin, sample.values, values, folds=folds.FOLDS)
+    return {**dict(zip(energy.POWERS, best.tolist(), strict=True)), "buffer_pj_per_byte": 0.0}, card
+
+
+def _design(device: Device, sample: Networks, found: Parameters) -> NDArray[np.float64]:
+    """Return the energies that a unit of each of `energy.POWERS` makes."""
     table = sample.at(str(found.get("runs", "live")))
     layers = table.layers
     moved = layers.input_bytes + layers.output_bytes + layers.weight_bytes
     bits = (layers.weight_bits + layers.activation_bits) / 64
-    design = np.stack(
-        [
-            table.sums(model("roofline").cost(layers, values_of(device, found)).latency),
-            table.sums(layers.work * bits) * 1e-9,
-            table.sums(moved) * 1e-9,
-        ],
-        axis=1,
-    )
-    names = ("idle_w", "mac_pj", "dram_pj_per_byte")
+    idle = table.sums(model("roofline").cost(layers, values_of(device, found)).latency)
+    return np.stack([idle, table.sums(layers.work * bits) * 1e-9, table.sums(moved) * 1e-9], axis=1)
 
-    def solve(rows: NDArray[np.bool_]) -> NDArray[np.float64]:
-        weight = 1 / sample.values[rows]
-        return np.asarray(nnls(design[rows] * weight[:, None], np.ones(int(rows.sum())))[0])
 
-    held = np.empty(len(sample.values))
-    for fold in range(folds.FOLDS):
-        held[sample.fold == fold] = design[sample.fold == fold] @ solve(sample.fold != fold)
-    best = solve(np.ones(len(held), bool))
-    card = scorecard("energy", f"{origin}: nasbench201 energy", sample.values, held, folds=folds.FOLDS)
-    return {**dict(zip(names, best.tolist(), strict=True)), "buffer_pj_per_byte": 0.0}, card
+def _powers(design: NDArray[np.float64], true: NDArray[np.float64]) -> NDArray[np.float64]:
+    from scipy.optimize import nnls
+
+    return np.asarray(nnls(design / true[:, None], np.ones(len(true)))[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from hwnasbench import spaces
 from hwnasbench.costs import model, values_of
 from hwnasbench.costs.layers import Layers
 from hwnasbench.devices import catalog
+from hwnasbench.devices.parameters import parameters
 from hwnasbench.networks.runtime import RUNS
 from hwnasbench.vocabulary import precision_bits
 from surrogates import folds
@@ -29,6 +30,35 @@ SEED = 20203
 SOURCES = ("help", "latbench", "hwnasbench360", "oneproxy", "accelnasbench")
 
 Parameters = dict[str, Any]
+
+
+class Layered(Protocol):
+    """The layers of many networks.
+
+    Attributes
+    ----------
+    layers : Layers
+    count : int
+        Layers of all networks.
+    """
+
+    layers: Layers
+    count: int
+
+    def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the sum over the layers of each network."""
+        ...
+
+
+class Networks(Protocol):
+    """Networks and their values; see `Sample`."""
+
+    values: NDArray[np.float64]
+    fold: NDArray[np.int8]
+
+    def at(self, runs: str) -> Layered:
+        """Return the layers that run; see `hwnasbench.networks.runtime.RUNS`."""
+        ...
 
 
 class Table:
@@ -140,7 +170,7 @@ def rows_of(found: Found) -> NDArray[np.intp]:
     return np.asarray(rows[space.compose(vectors, str(column.keys["dataset"])).peaks > 0])
 
 
-def latency(device: Device, sample: Sample, found: Mapping[str, Any]) -> NDArray[np.float64]:
+def latency(device: Device, sample: Networks, found: Mapping[str, Any]) -> NDArray[np.float64]:
     """Return the simulated milliseconds of each network with some parameters replaced."""
     values, costs = values_of(device, found), model(device.cost["model"])
     table = sample.at(str(found.get("runs", RUNS[0])))
@@ -149,8 +179,6 @@ def latency(device: Device, sample: Sample, found: Mapping[str, Any]) -> NDArray
 
 def start(device: Device, names: Sequence[str]) -> dict[str, float]:
     """Return where a search may begin: the device's own values, else the defaults of its class; never an older fit."""
-    from hwnasbench.devices.parameters import parameters
-
     known = parameters(device.cost["model"])
     own = device.cost.get("parameters", {})
     out = {}
@@ -160,7 +188,7 @@ def start(device: Device, names: Sequence[str]) -> dict[str, float]:
     return out
 
 
-def run_options(samples: Mapping[str, Sample]) -> list[Parameters]:
+def run_options(samples: Mapping[str, Networks]) -> list[Parameters]:
     """Return the words of `runs` to try: all where some network of a sample has dead layers, else none."""
     dead = any(sample.at("all").count != sample.at("live").count for sample in samples.values())
     return [{"runs": word} for word in RUNS] if dead else [{}]
@@ -168,7 +196,7 @@ def run_options(samples: Mapping[str, Sample]) -> list[Parameters]:
 
 def solve(
     device: Device,
-    samples: Mapping[str, Sample],
+    samples: Mapping[str, Networks],
     begin: Mapping[str, float],
     fold: int | None,
     highest: Mapping[str, float] | None = None,
@@ -195,7 +223,7 @@ def solve(
 
 def _solve(
     device: Device,
-    samples: Mapping[str, Sample],
+    samples: Mapping[str, Networks],
     begin: Mapping[str, float],
     fold: int | None,
     highest: Mapping[str, float],
@@ -215,24 +243,43 @@ def _solve(
         pull = 0.02 * np.sqrt(ROWS) * (logs - origin) / 5  # what the data cannot tell stays where it begins
         return np.concatenate([*parts, pull])
 
-    top = [np.log(highest[name]) if name in highest else at + 7 for name, at in zip(begin, origin, strict=True)]
-    bounds = (origin - 7, np.maximum(top, origin + 1e-6))
+    bounds = _bounds(device, begin, highest)
     result = least_squares(residuals, origin, bounds=bounds, loss="soft_l1", f_scale=0.1, max_nfev=60)
     return float(result.cost), found(result.x)
 
 
+def _bounds(
+    device: Device, begin: Mapping[str, float], highest: Mapping[str, float]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the logarithms between which each parameter is looked for, inside what the model allows."""
+    known = parameters(device.cost["model"])
+    low = [max(value * np.exp(-7), known[name].low, 1e-300) for name, value in begin.items()]
+    high = [min(highest.get(name, value * np.exp(7)), known[name].high) for name, value in begin.items()]
+    # The search must begin between them; a value so near a bound is the bound to the digits that ship.
+    origin = np.log(list(begin.values()))
+    return np.minimum(np.log(low), origin - 1e-7), np.maximum(np.log(high), origin + 1e-7)
+
+
+class Held(NamedTuple):
+    """A fit to all networks, those that leave a fold out, and by sample what fits that never saw it say of each."""
+
+    best: Parameters
+    by_fold: list[Parameters]
+    values: dict[str, NDArray[np.float64]]
+
+
 def held_out(
     device: Device,
-    samples: Mapping[str, Sample],
+    samples: Mapping[str, Networks],
     begin: Mapping[str, float],
     highest: Mapping[str, float] | None = None,
     options: Sequence[Parameters] = ({},),
-) -> tuple[Parameters, dict[str, NDArray[np.float64]]]:
-    """Return the fit to all networks, and what fits that never saw it say of each; see `solve`."""
+) -> Held:
+    """Return the fit to all networks and what folds say; see `solve`."""
     held = {key: np.empty(len(sample.values)) for key, sample in samples.items()}
-    for fold in range(folds.FOLDS):
-        found = solve(device, samples, begin, fold, highest, options)
+    by_fold = [solve(device, samples, begin, fold, highest, options) for fold in range(folds.FOLDS)]
+    for fold, found in enumerate(by_fold):
         for key, sample in samples.items():
             mine = sample.fold == fold
             held[key][mine] = latency(device, sample, found)[mine]
-    return solve(device, samples, begin, None, highest, options), held
+    return Held(solve(device, samples, begin, None, highest, options), by_fold, held)
