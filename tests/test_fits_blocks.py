@@ -22,7 +22,7 @@ from surrogates.fits import MODULES, Fit, blocks
 @pytest.fixture
 def pixel1(sources: Path) -> Fit:
     text = "ofa_luts: proxylessnas/mobile_trim.yaml"
-    return blocks.fit_device("pixel1", {"": blocks.pixel1(sources)}, text)
+    return blocks.fit_device("pixel1", {"blocks": blocks.pixel1(sources)}, text)
 
 
 def test_the_module_is_registered() -> None:
@@ -44,7 +44,7 @@ def test_the_shipped_fit_of_the_pixel1_is_what_fitting_gives(pixel1: Fit) -> Non
 @pytest.mark.sources
 @pytest.mark.slow
 def test_the_shipped_fit_of_the_note10_is_what_fitting_gives(sources: Path) -> None:
-    found = blocks.fit_device("note10", {"": blocks.note10(sources)}, "")
+    found = blocks.fit_device("note10", {"blocks": blocks.note10(sources)}, "")
     for name, value in found.parameters.items():
         assert fit_of("note10")["parameters"][name]["value"] == pytest.approx(value, rel=1e-3), name
     assert fit_of("note10")["scorecards"][0]["mape"] == pytest.approx(found.scorecards[0]["mape"], rel=1e-3)

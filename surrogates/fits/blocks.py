@@ -50,6 +50,11 @@ class Sample:
     true: NDArray[np.float64]
     fold: NDArray[np.int8]
 
+    @property
+    def precision(self) -> str:
+        """The precision of all layers."""
+        return {32: "fp32", 16: "fp16", 8: "int8"}[int(self.layers.weight_bits[0])]
+
     def latency(self, device: str, given: Mapping[str, float]) -> NDArray[np.float64]:
         """Return what the device's model says of each row, some parameters replaced."""
         values = values_of(catalog()[device], given)
@@ -79,12 +84,12 @@ def sample(networks: Sequence[Network], true: Iterable[float], names: Sequence[s
 
 def fits(sources: Path) -> Iterator[Fit]:
     """Yield the fits of the four devices."""
-    yield fit_device("note10", {"": note10(sources)}, "ofa_luts: ofa/note10, blocks at five image sizes")
-    yield fit_device("pixel1", {"": pixel1(sources)}, "ofa_luts: proxylessnas/mobile_trim.yaml")
-    drawn = {"": drawn_networks(sources, "xeon_6130")}
+    yield fit_device("note10", {"blocks": note10(sources)}, "ofa_luts: ofa/note10 at five image sizes")
+    yield fit_device("pixel1", {"blocks": pixel1(sources)}, "ofa_luts: proxylessnas/mobile_trim.yaml")
+    drawn = {"sums of blocks": drawn_networks(sources, "xeon_6130")}
     yield fit_device("xeon_6130", drawn, f"tfnas: {NETWORKS} networks as latency_cpu.pkl adds them up")
-    layers = {precision: convolutions(sources, precision) for precision in tinynas_v100.FILES}
-    yield fit_device("v100_tensorrt", layers, "tinynas_v100: convolutions at batch 1, 32, 64 and 128")
+    layers = {f"convolutions, {name}": convolutions(sources, name) for name in tinynas_v100.FILES}
+    yield fit_device("v100_tensorrt", layers, "tinynas_v100: conv_data.out at batch 1, 32, 64 and 128")
 
 
 def note10(sources: Path) -> Sample:
@@ -133,9 +138,8 @@ def fit_device(device: str, samples: Mapping[str, Sample], source: str) -> Fit:
     held = held_out(device, samples)
     cards = []
     for name, part in samples.items():
-        extra = {"precision": name} if name else {}
-        text = f"{source} ({name})" if name else source
-        cards.append(scorecard("latency", text, part.true, held[name], folds=folds.FOLDS, **extra))
+        extra = {"folds": folds.FOLDS, "precision": part.precision}
+        cards.append(scorecard("latency", f"{source} ({name})", part.true, held[name], **extra))
     return Fit(device, "roofline", source, solve(device, samples, None), cards)
 
 
