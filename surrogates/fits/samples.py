@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from hwnasbench import spaces
-from hwnasbench.costs import model, values_of
+from hwnasbench.costs import model
 from hwnasbench.costs.layers import Layers
 from hwnasbench.devices import catalog
-from hwnasbench.devices.parameters import parameters
+from hwnasbench.devices.parameters import parameters, resolve
 from hwnasbench.networks.runtime import RUNS
 from hwnasbench.vocabulary import precision_bits
 from surrogates import folds
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from hwnasbench.costs.base import Values
     from hwnasbench.devices import Device
 
 #: Networks of one column that a fit looks at.
@@ -172,20 +173,21 @@ def rows_of(found: Found) -> NDArray[np.intp]:
 
 def latency(device: Device, sample: Networks, found: Mapping[str, Any]) -> NDArray[np.float64]:
     """Return the simulated milliseconds of each network with some parameters replaced."""
-    values, costs = values_of(device, found), model(device.cost["model"])
+    values, costs = unfitted(device, found), model(device.cost["model"])
     table = sample.at(str(found.get("runs", RUNS[0])))
     return table.sums(costs.cost(table.layers, values).latency) + costs.overhead(values)
 
 
+def unfitted(device: Device, found: Mapping[str, Any]) -> Values:
+    """Return a device's parameters as numbers, those in `found` replaced: the others are never an older fit's."""
+    own = resolve(device.cost["model"], device.device_class, "", device.cost.get("parameters", {}))
+    return model(device.cost["model"]).values({**{name: record["value"] for name, record in own.items()}, **found})
+
+
 def start(device: Device, names: Sequence[str]) -> dict[str, float]:
     """Return where a search may begin: the device's own values, else the defaults of its class; never an older fit."""
-    known = parameters(device.cost["model"])
-    own = device.cost.get("parameters", {})
-    out = {}
-    for name in names:
-        default = known[name].by_class.get(device.device_class, {"value": known[name].value})
-        out[name] = float(own.get(name, default)["value"])
-    return out
+    own = vars(unfitted(device, {}))
+    return {name: float(own[name]) for name in names}
 
 
 def run_options(samples: Mapping[str, Networks]) -> list[Parameters]:
