@@ -204,25 +204,6 @@ def test_imc_digital_tree_by_hand() -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_more_work_costs_more(name: str) -> None:
-    # Sizes that fill arrays evenly, so that no fold is half empty.
-    tables = [conv(128 * n, 128 * n, 8, 1) for n in (1, 2, 4)]
-    latency = [float(cost(name, table).latency[0]) for table in tables]
-    energy = [float(cost(name, table).energy[0]) for table in tables]
-    if name != "crossbar":  # where all crossbars work at once
-        assert latency[0] < latency[1] < latency[2]
-    assert latency[0] <= latency[1] <= latency[2]
-    assert energy[0] < energy[1] < energy[2]
-
-
-@pytest.mark.parametrize("name", MODELS)
-def test_wider_operands_cost_more(name: str) -> None:
-    costs = [cost(name, conv(128, 128, 8, 1, bits=bits)) for bits in ("int4", "int8", "int16")]
-    assert costs[0].energy[0] < costs[1].energy[0] < costs[2].energy[0]
-    assert costs[0].latency[0] <= costs[1].latency[0] <= costs[2].latency[0]
-
-
-@pytest.mark.parametrize("name", MODELS)
 def test_parts_add_up_and_are_finite(name: str) -> None:
     costs = cost(name, mixed())
     parts = np.stack([costs.mac, costs.register, costs.buffer, costs.dram, costs.static])

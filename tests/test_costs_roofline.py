@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -44,18 +43,6 @@ def test_layers_by_hand() -> None:
     assert costs.dram[0] == pytest.approx(4 * (32 * 784 + 64 * 784 + 64 * 32 * 9) * 100e-9)
     assert costs.static[0] == pytest.approx(costs.latency[0] * 2)
     assert roofline.overhead(roofline.values(GIVEN)) == pytest.approx(0.1)
-
-
-def test_fewer_bits_and_channels_never_cost_more() -> None:
-    roofline = model("roofline")
-    values = roofline.values(GIVEN)
-    by_bits = [roofline.cost(Layers(network().at(p).layers), values) for p in ("w4a4", "int8", "int16", "fp32")]
-    for few, many in itertools.pairwise(by_bits):
-        assert (few.latency <= many.latency + 1e-15).all()
-        assert (few.energy <= many.energy + 1e-15).all()
-    by_channels = [roofline.cost(Layers(network(c).layers), values) for c in range(16, 80)]
-    for few, many in itertools.pairwise(by_channels):
-        assert (few.latency <= many.latency + 1e-15).all()
 
 
 def test_channels_come_in_multiples() -> None:
