@@ -63,8 +63,9 @@ def test_an_additive_model_has_one_value_a_network(tmp_path: Path) -> None:
     space = spaces.get("ofa_mobilenetv3")
     base = {"space": space.name, "metric": "latency", "device": "pixel3", "dataset": "imagenet", "link": "identity",
             "kind": "predicted", "of": "measured", "source": "model", "batch": 1, "precision": "fp32"}  # fmt: skip
-    most = max(space.choices)
-    rows = [{**base, "position": p, "choice": c, "value": c * 2.0**-p} for p in range(46) for c in range(most)]
+    rows = [
+        {**base, "position": p, "choice": c, "value": c * 2.0**-p} for p in range(46) for c in range(space.choices[p])
+    ]
     filled = [
         {name: row.get(name) for name in LOOKUPS.names}
         for row in [*rows, {**base, "position": -1, "choice": -1, "value": 1.0}]
@@ -109,3 +110,25 @@ def test_published_subnetworks_answer_however_they_are_spelt(tmp_path: Path, sou
         for row in (0, 1000, 2000):
             result = bench.query(other[row], metrics=(column.metric,), source=column.source, **request)
             assert result[column.metric].value == column.values[row]
+
+
+@pytest.mark.sources
+def test_the_published_blocks_of_proxylessnas_cost_what_they_cost_wherever_the_zeros_stand(
+    tmp_path: Path, sources: Path
+) -> None:
+    space = spaces.get("proxylessnas")
+    source = catalog.get("ofa_luts")
+    table = catalog.lookups(source, catalog.Folder(source, sources / "ofa_luts"))[space.name]
+    write_table(table, tmp_path / "t.parquet")
+    build_store([tmp_path / "t.parquet"], tmp_path / "store", "r", {"ofa_luts": SOURCES["model"]}, tmp_path)
+    bench = Benchmark(space, [Store(tmp_path / "store")])
+    vectors = space.sample_many(np.random.default_rng(1), 500)
+    canonical = space.canonical_vectors(vectors)
+    assert (canonical != vectors).any(axis=1).mean() > 0.5
+    frame = bench.query_many(vectors, device="pixel1", metrics=("latency",))
+    np.testing.assert_array_equal(
+        frame["latency"], bench.query_many(canonical, device="pixel1", metrics=("latency",))["latency"]
+    )
+    cost = {(row["position"], row["choice"]): row["value"] for row in table.to_pylist()}
+    plain = [cost[-1, -1] + sum(cost[p, c] for p, c in enumerate(vector)) for vector in vectors.tolist()]
+    np.testing.assert_allclose(frame["latency"], plain, rtol=1e-12)
