@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 import hwnasbench
@@ -15,6 +16,10 @@ from hwnasbench.costs import model, values_of
 from hwnasbench.costs.layers import Layers
 from hwnasbench.devices import catalog
 from hwnasbench.devices.parameters import fit_of
+from hwnasbench.errors import CorruptFile
+from hwnasbench.tables.schema import LOOKUPS
+from hwnasbench.tables.store_builder import build_store
+from hwnasbench.tables.write import write_table
 from surrogates.fidelity import blocks as section
 from surrogates.fits import MODULES, Fit, blocks
 
@@ -165,7 +170,6 @@ def test_a_built_look_up_is_the_sum_of_the_published_blocks(sources: Path, tmp_p
 def test_a_table_that_lacks_a_block_is_refused(sources: Path, tmp_path: Path) -> None:
     from data_builders.catalog import Folder, get
     from data_builders.sources.ofa_luts import lookups
-    from hwnasbench.errors import CorruptFile
 
     text = (sources / "ofa_luts" / ofa_luts.PIXEL1).read_text("utf-8")
     path = tmp_path / ofa_luts.PIXEL1
@@ -175,6 +179,24 @@ def test_a_table_that_lacks_a_block_is_refused(sources: Path, tmp_path: Path) ->
         CorruptFile, match="lacks the block expanded_conv-input:7x7x192-output:7x7x320-expand:6-kernel:7"
     ):
         lookups(Folder(get("ofa_luts"), tmp_path))
+
+
+@pytest.mark.sources
+@pytest.mark.parametrize("damage", ["lacks a cost", "costs what no network has"])
+def test_a_store_has_a_cost_for_every_choice_and_no_other(sources: Path, tmp_path: Path, damage: str) -> None:
+    from data_builders.catalog import Folder, get
+    from data_builders.sources.ofa_luts import lookups
+
+    table = lookups(Folder(get("ofa_luts"), sources / "ofa_luts"))["proxylessnas"]
+    rows = table.to_pylist()
+    path = tmp_path / "proxylessnas.parquet"
+    write_table(table, path)
+    build_store([path], tmp_path / "whole", None, {}, tmp_path)
+    # The first block of a stage cannot be nothing: it has six choices, not seven.
+    changed = rows[:-1] if damage == "lacks a cost" else [*rows, {**rows[-1], "position": 0, "choice": 6}]
+    write_table(pa.Table.from_pylist(changed, schema=LOOKUPS), path)
+    with pytest.raises(CorruptFile, match="one intercept and 141 costs"):
+        build_store([path], tmp_path / "damaged", None, {}, tmp_path)
 
 
 def test_the_section_without_published_files() -> None:

@@ -1,6 +1,6 @@
 """Processors fitted to published tables of blocks and layers: Note10, Pixel 1, Xeon Gold 6130, V100 with TensorRT.
 
-A row of a table is a block, a layer or, for TF-NAS, whose table sorts the numbers of a block by its width, a whole
+A row of a table is a block, a layer or, for TF-NAS, whose numbers of a block seem sorted by its width, a whole
 network as the table adds it up. Rows of one name (whatever the image's size) are in one fold.
 """
 
