@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hwnasbench.benchmark import Benchmark
     from hwnasbench.costs.simulate import Simulated, Simulator
     from hwnasbench.devices import Device
+    from hwnasbench.spaces import Space
 
 #: Source id of simulated values.
 SOURCE = "hwnasbench-simulated"
@@ -84,10 +85,17 @@ class Setting:
         if not self.device.cost:
             return {}
         if self._batch is None or not _same(self._batch[0], where):
-            vectors = self.space.all_vectors() if where is None else self.space.vectors(where)
-            found = self.simulator.many(self.space, vectors, self.dataset)
+            found = self.simulator.many(self.space, _vectors(self.space, where), self.dataset)
             self._batch = (None if where is None else where.copy(), found)
         return self._batch[1]
+
+
+def _vectors(space: Space, where: NDArray[Any] | None) -> NDArray[np.int8]:
+    """Return the decisions of architectures by index (enumerable spaces; None is all) or by vector."""
+    if not space.enumerable:
+        return space.vectors(where)
+    every = space.all_vectors()
+    return every if where is None else every[where]
 
 
 def _same(a: NDArray[Any] | None, b: NDArray[Any] | None) -> bool:
@@ -96,29 +104,47 @@ def _same(a: NDArray[Any] | None, b: NDArray[Any] | None) -> bool:
     return bool(a.shape == b.shape and (a == b).all())
 
 
-class SimulatedColumn(Column):
+class ComputedColumn(Column):
+    """A column whose values are computed; subclasses say how.
+
+    Attributes
+    ----------
+    counted : Space
+        The space whose networks are laid out.
+    """
+
+    of = None
+    kind = "simulated"
+    kinds = ("simulated",)
+    flags = ()
+    count = None
+    priority = 0
+
+    def __init__(self, space: Space, metric: str, source: str, known: dict[str, str | int]) -> None:
+        self.counted = space
+        self.space = space.name
+        self.metric = metric
+        self.source = source
+        scope = SCOPE_KEYS[METRICS[metric].scope]
+        self.keys = {key: known.get(key) if key in scope else None for key in KEYS}
+
+    def batch_of(self, where: NDArray[Any] | None) -> tuple[NDArray[np.float64], NDArray[np.uint8] | None]:
+        """Return values and status codes (None where all are ok) of many architectures; None is the whole space."""
+        raise NotImplementedError
+
+
+class SimulatedColumn(ComputedColumn):
     """One metric of a `Setting`, computed on demand."""
 
     def __init__(self, setting: Setting, metric: str) -> None:
         self.setting = setting
-        self.counted = setting.space
-        self.space = setting.space.name
-        self.metric = metric
-        self.source = SOURCE
-        self.kind = "simulated"
-        self.kinds = ("simulated",)
-        self.of = None
         known: dict[str, str | int] = {
             "dataset": setting.dataset,
             "device": setting.device.name,
             "batch": setting.batch,
             "precision": setting.precision,
         }
-        scope = SCOPE_KEYS[METRICS[metric].scope]
-        self.keys = {key: known.get(key) if key in scope else None for key in KEYS}
-        self.flags = ()
-        self.count = None
-        self.priority = 0
+        super().__init__(setting.space, metric, SOURCE, known)
 
     def _found(self, where: Any) -> Simulated | None:
         return self.setting.one(where).get(self.metric)
@@ -137,7 +163,6 @@ class SimulatedColumn(Column):
         return None if share is None else share * abs(self.read(where))
 
     def batch_of(self, where: NDArray[Any] | None) -> tuple[NDArray[np.float64], NDArray[np.uint8] | None]:
-        """Return values and status codes (None where all are ok) of many architectures."""
         import numpy as np
 
         found = self.setting.many(where).get(self.metric)
@@ -148,21 +173,11 @@ class SimulatedColumn(Column):
         return values, None if (status == _OK).all() else status
 
 
-class CountColumn(Column):
+class CountColumn(ComputedColumn):
     """Parameters or multiply-accumulates of a space, counted on demand."""
 
     def __init__(self, bench: Benchmark, metric: str, dataset: str) -> None:
-        self.counted = bench.space
-        self.space = bench.space.name
-        self.metric = metric
-        self.source = COUNTS_SOURCE
-        self.kind = "simulated"
-        self.kinds = ("simulated",)
-        self.of = None
-        self.keys = {key: dataset if key == "dataset" else None for key in KEYS}
-        self.flags = ()
-        self.count = None
-        self.priority = 0
+        super().__init__(bench.space, metric, COUNTS_SOURCE, {"dataset": dataset})
 
     def read(self, where: Any) -> float:
         network = self.counted.network(where, str(self.keys["dataset"]))
@@ -172,14 +187,12 @@ class CountColumn(Column):
         return STATUSES[_OK]
 
     def batch_of(self, where: NDArray[Any] | None) -> tuple[NDArray[np.float64], NDArray[np.uint8] | None]:
-        """Return the counts of many architectures."""
         import numpy as np
 
-        vectors = self.counted.all_vectors() if where is None else where
-        if where is not None and self.counted.enumerable:
-            vectors = self.counted.all_vectors()[where]
-        table, offsets = self.counted.layer_table(vectors, str(self.keys["dataset"]))
-        return np.add.reduceat(table[self.metric], offsets[:-1]).astype(np.float64), None
+        from hwnasbench.networks import count_many
+
+        counts = count_many(self.counted, _vectors(self.counted, where), str(self.keys["dataset"]))
+        return counts[self.metric].astype(np.float64), None
 
 
 def spread(device: Device, metric: str) -> float | None:
@@ -191,9 +204,7 @@ def spread(device: Device, metric: str) -> float | None:
     return max(card["rmspe"] for card in cards) / 100 if cards else None
 
 
-def column(
-    bench: Benchmark, metric: str, device: Device | None, named: dict[str, Any]
-) -> SimulatedColumn | CountColumn | None:
+def column(bench: Benchmark, metric: str, device: Device | None, named: dict[str, Any]) -> ComputedColumn | None:
     """Return the simulated column that answers a request, or None where no cost model does.
 
     Raises

@@ -10,7 +10,7 @@ import numpy as np
 from hwnasbench import spaces
 from hwnasbench.errors import InvalidRequest, NoColumn, NotEnumerable
 from hwnasbench.predictors.lookup import evaluate_many
-from hwnasbench.simulated import CountColumn, SimulatedColumn
+from hwnasbench.simulated import ComputedColumn
 from hwnasbench.tables.store import Column, DenseColumn, LookupColumn, RowsColumn
 from hwnasbench.vocabulary import KEYS, KINDS, METRICS, STATUSES, simulated_metrics
 
@@ -72,8 +72,8 @@ def read(column: Column, where: NDArray[Any] | None) -> Batch:
             raise NotEnumerable(f"{column!r} has no whole column; pass architectures")
         vectors = spaces.get(column.space).canonical_vectors(where)
         return Batch(evaluate_many(column.coefficients(), column.intercept, column.link, vectors), None, None)
-    if isinstance(column, (SimulatedColumn, CountColumn)):
-        return _read_simulated(column, where)
+    if isinstance(column, ComputedColumn):
+        return _read_computed(column, where)
     if isinstance(column, RowsColumn):
         return _read_rows(column, where)
     assert isinstance(column, DenseColumn)
@@ -85,7 +85,7 @@ def read(column: Column, where: NDArray[Any] | None) -> Batch:
     )
 
 
-def _read_simulated(column: SimulatedColumn | CountColumn, where: NDArray[Any] | None) -> Batch:
+def _read_computed(column: ComputedColumn, where: NDArray[Any] | None) -> Batch:
     if where is None and not column.counted.enumerable:
         raise NotEnumerable(f"{column!r} has no whole column; pass architectures")
     return Batch(*column.batch_of(where), None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from hwnasbench.costs import model
+from hwnasbench.costs import model, values_of
 from hwnasbench.costs.base import Values
 from hwnasbench.costs.crossbar import Crossbar
 from hwnasbench.costs.layers import Layers
@@ -240,7 +240,7 @@ def test_catalogue(name: str) -> None:
     device_class, cost_model = DEVICES[name]
     assert (device.device_class, device.cost["model"]) == (device_class, cost_model)
     found = model(cost_model)
-    values = found.values({key: record["value"] for key, record in device.parameters().items()})
+    values = values_of(device)
     costs = found.cost(Layers(mixed()), values)
     assert costs.energy.sum() > 0
     assert costs.latency.sum() > 0

@@ -14,7 +14,7 @@ import hwnasbench.devices
 from data_builders import catalog as published
 from data_builders.operators import micronas
 from hwnasbench import spaces
-from hwnasbench.costs import model
+from hwnasbench.costs import model, values_of
 from hwnasbench.costs.base import chunked
 from hwnasbench.costs.layers import Layers
 from hwnasbench.devices import catalog
@@ -174,12 +174,11 @@ def test_a_large_table_costs_as_its_rows_do() -> None:
 @pytest.mark.parametrize("name", DEVICES)
 def test_devices_run_a_network(name: str) -> None:
     device = catalog()[name]
-    given = {key: record["value"] for key, record in device.parameters().items()}
     assert device.cost["model"] == "mcu"
     assert device.precisions[0] == "int8"
     space = spaces.get("nasbench201")
     layers = space.network(space.from_index(6111), "cifar10").live().at("int8").layers
-    assert (MCU.cost(Layers(layers), MCU.values(given)).latency > 0).all()
+    assert (MCU.cost(Layers(layers), values_of(device)).latency > 0).all()
 
 
 def test_constants_without_a_measurement_claim_none() -> None:
@@ -264,7 +263,7 @@ def test_the_cost_model_adds_up_cycles_as_the_fit_does(rows) -> None:
     """On square kernels and strides, which is what a layer table can hold."""
     from surrogates.fits import mcu
 
-    given = {key: record["value"] for key, record in catalog()["nucleo_f446re"].parameters().items()}
+    values = values_of(catalog()["nucleo_f446re"])
     square = [
         replace(row, kernel=(3, 3), stride=(1, 1), output=(*row.input[:2], row.output[2]))
         if row.kernel != (1, 1)
@@ -272,7 +271,7 @@ def test_the_cost_model_adds_up_cycles_as_the_fit_does(rows) -> None:
         for row in rows
         if row.kind in ("conv", "add") and row.status == "ok" and (row.kernel != (1, 1) or row.stride == (1, 1))
     ]
-    expected = mcu.cycle_design(square) @ [given[name] for name in mcu._CYCLES]
+    expected = mcu.cycle_design(square) @ [getattr(values, name) for name in mcu._CYCLES]
     for row, cycles in list(zip(square, expected, strict=True))[::25]:
         build = Builder((row.input[2], *row.input[:2]))
         if row.kind == "add":
@@ -280,13 +279,13 @@ def test_the_cost_model_adds_up_cycles_as_the_fit_does(rows) -> None:
         else:
             build.conv(INPUT, row.output[2], row.kernel[0])
         layers = Layers(build.build("one", "cifar10").at("int8").layers)
-        assert MCU.cycles(layers, MCU.values(given))[0] == pytest.approx(cycles)
+        assert MCU.cycles(layers, values)[0] == pytest.approx(cycles)
 
 
 @pytest.mark.sources
 def test_a_layer_that_ran_fits_and_one_that_was_refused_does_not(rows) -> None:
     device = catalog()["nicla_sense"]
-    nicla = MCU.values({key: record["value"] for key, record in device.parameters().items()})
+    nicla = values_of(device)
     for row in rows:
         if row.device == "nicla_sense" and row.status in ("ok", "does_not_fit"):
             tensors = np.prod(row.input) * row.inputs + np.prod(row.output)

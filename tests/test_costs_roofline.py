@@ -9,7 +9,7 @@ import pytest
 
 import hwnasbench.devices
 from hwnasbench import spaces
-from hwnasbench.costs import model
+from hwnasbench.costs import model, values_of
 from hwnasbench.costs.layers import Layers
 from hwnasbench.devices import catalog
 from hwnasbench.networks.layers import INPUT, Builder, Network
@@ -77,7 +77,7 @@ def test_a_network_that_is_a_chain_gains_nothing_from_a_second_gpu() -> None:
 def test_every_fitted_rate_is_below_the_peak() -> None:
     for device in set(catalog().values()):
         if device.cost.get("model") == "roofline":
-            given = {name: record["value"] for name, record in device.parameters().items()}
+            given = vars(values_of(device))
             rates = [value for name, value in given.items() if name.endswith("_gmacs") and name != "peak_gmacs"]
             assert max(rates) <= given["peak_gmacs"] * (1 + 1e-5), device
 

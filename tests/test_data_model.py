@@ -172,6 +172,17 @@ def test_counts_of_our_own_answer_before_published_ones(bench: Benchmark) -> Non
     assert bench.query(I, kinds="estimated")["params"].source == "partial"
 
 
+def test_counts_that_are_not_stored_are_those_of_the_whole_network(bench: Benchmark) -> None:
+    """Published counts hold dead layers too, one architecture or many."""
+    archs = [DISCONNECTED, I, 0, 15624]
+    whole = [bench.space.network(index, "cifar10") for index in archs]
+    frame = bench.query_many(archs, metrics=("macs",))
+    assert bench.query(I, metrics="macs")["macs"].source == "hwnasbench-counts"
+    assert frame["macs"].tolist() == [network.macs for network in whole]
+    assert [bench.query(index).macs for index in archs] == frame["macs"].tolist()
+    assert any(network.macs != network.live().macs for network in whole)
+
+
 def test_a_filling_outside_the_kinds_is_refused(bench: Benchmark) -> None:
     with pytest.raises(InvalidRequest, match="contradicts"):
         bench.query(I, device="jetson_tx2", kinds=("measured",), fill="predicted")
