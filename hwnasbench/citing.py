@@ -113,7 +113,7 @@ def cite(bench: Benchmark, result: Any = None) -> str:
 
     entries = [
         _SOFTWARE.format(version=__version__, release=bench.release, fingerprint=bench.fingerprint),
-        _SPACES[bench.space.name],
+        _SPACES[getattr(bench.space, "base", bench.space).name],
     ]
     for name in _sources(bench, result):
         if name not in bench.sources:

@@ -69,6 +69,7 @@ def test_each_layer_keeps_its_bits_in_a_mixed_space() -> None:
         result = bench.query(tuple(vector))
         for metric in frame.columns[::2]:
             assert frame.loc[row, metric] == pytest.approx(result[metric].value, rel=1e-12)
+    assert "sandler2018mobilenetv2" in bench.cite(frame)
 
 
 def test_metrics_are_chosen_and_cited() -> None:
