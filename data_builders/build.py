@@ -145,7 +145,7 @@ def _run(folders: list[catalog.Folder], home: Path, executor: Executor | None, r
         with ProcessPoolExecutor(
             min(len(jobs), os.cpu_count() or 1),
             mp_context=multiprocessing.get_context("spawn"),
-            initializer=_follow,
+            initializer=follow_parent,
             initargs=(os.getpid(),),
         ) as pool:
             _submit(jobs, pool, report)
@@ -153,7 +153,7 @@ def _run(folders: list[catalog.Folder], home: Path, executor: Executor | None, r
         _submit(jobs, executor, report)
 
 
-def _follow(parent: int) -> None:
+def follow_parent(parent: int) -> None:
     """End this worker when its parent is killed: it would wait for work for ever."""
 
     def watch() -> None:

@@ -5,6 +5,7 @@ import pytest
 
 from hwnasbench.costs import model
 from hwnasbench.costs.layers import Layers
+from hwnasbench.devices import catalog
 from hwnasbench.errors import InvalidRequest
 from hwnasbench.networks.layers import INPUT, Builder, Op
 from surrogates.fits import npu as fits
@@ -18,6 +19,35 @@ def test_a_convolution_by_hand():
     # 8 x 16 blocks, 9 positions of 32 channels, 4 depths; writing 8192 outputs, 0.5 cycles each, follows the only tile.
     found = npu.cycles(Layers(builder.build("one", "cifar10").at("int8").layers), values)
     assert found[0] == 4 * 8 * 16 * 9 * 4 + 0.5 * 32 * 16 * 16
+
+
+def test_bytes_outside_by_hand():
+    builder = Builder((64, 16, 16))
+    builder.conv(INPUT, 64, 1)
+    layers, npu = Layers(builder.build("one", "cifar10").at("int8").layers), model("npu")
+    given = {"tensors_outside": 1, "tile_depth": 1e9, "burst_bytes": 128, "scale_bytes": 10}
+
+    def outside(**more):
+        return float(npu.traffic(layers, npu.values({**given, **more}))[1][0])
+
+    # Inputs and outputs are 16 KiB each; a burst of 128 bytes is read for runs of 32 and written for runs of 16.
+    fixed, tensor = 64 * 64 + 10 * 64, 64 * 16 * 16
+    assert outside() == fixed + (4 + 8) * tensor
+    assert outside(duplex=1) == fixed + 8 * tensor
+    assert outside(read_run=64, write_run=64, weight_factor=2) == 2 * fixed + (2 + 2) * tensor
+    assert outside(whole_channels=64) == outside(whole_width=16) == fixed + (1 + 8) * tensor
+
+
+def test_fits_see_half_of_the_first_layers_alone():
+    first, later = (fits.oracle("vela", "ethos-u55-128", part) for part in (0, 1))
+    both, _ = fits.oracle("vela", "ethos-u55-128")
+    assert len(both) == len(first[0]) + len(later[0])
+    assert (first[1]["part"] == 0).all()
+    assert (later[1]["part"] == 1).all()
+    for device in fits.TARGETS:
+        shipped = catalog()[device].parameters()
+        for name, value in fits.fit_device(device).items():
+            assert shipped[name]["value"] == pytest.approx(value, rel=1e-5)
 
 
 @pytest.mark.parametrize("device", ["ethos_u55_128", "ethos_u65_256"])

@@ -74,6 +74,38 @@ def test_narrow_operands_speed_up_a_flexible_array_alone():
     assert cycles(narrow, flexible="weights") < cycles(table, flexible="weights")
 
 
+def test_weights_enter_the_rows_that_they_fill_alone():
+    # 9 positions of 8 channels, one after the other: 16 pixels stream while 1 row (depthwise) or 32 rows are filled.
+    given = {"window_on_rows": 0, "overlap": 1}
+    fill = 2 * 32 + 32 - 2
+    assert cycles(layers(8, 4, 8, groups=8), **given) == 8 * 9 * 16 + fill - 8
+    assert cycles(layers(64, 4, 8), **given) == 2 * 9 * 32 + fill - 1
+
+
+def test_a_stride_reads_no_pixel_between_windows():
+    builder = Builder((16, 8, 8))
+    builder.conv(builder.conv(INPUT, 16, 1, 2), 16, 3, 2)
+    systolic = model("systolic")
+    inputs, _, _ = systolic.traffic(Layers(builder.build("two", "cifar10").at("int8").layers), systolic.values({}))
+    assert inputs.tolist() == [16 * 4 * 4, 16 * 4 * 4]
+
+
+def test_a_staged_layer_waits_for_its_inputs_and_for_weights_without_room():
+    # 256 to 256 channels, 3 x 3 on 14 x 14; at 8 bytes a cycle inputs take 6,272 cycles, weights 73,728, outputs 6,272.
+    table, systolic = layers(256, 14, 256), model("systolic")
+    given = {"window_on_rows": 0, "overlap": 1, "dram_gbps": 8.0, "input_kib": 1024.0}
+    computing = 8 * 8 * 9 * 196 + 2 * 32 + 32 - 2 - 1
+
+    def time(weight_kib, staged=1):
+        values = systolic.values({**given, "weight_kib": weight_kib, "staged": staged})
+        return float(systolic.cost(table, values).latency[0] * 1e6)
+
+    # A set is 72 tiles of 1 KiB: no second one has room in 128 KiB, one has in 144, and all eight in 576.
+    assert time(576.0) == time(144.0) == pytest.approx(6272 + computing)
+    assert time(128.0) == pytest.approx(6272 + computing + 73728)
+    assert time(576.0, staged=0) == pytest.approx(max(computing, 6272 + 73728 + 6272))
+
+
 def test_smaller_buffers_never_move_less():
     systolic = model("systolic")
     table, _ = oracle("scalesim", "ws-32x32")

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from data_builders.simulate.oracle_table import sampled_layers
+from data_builders.simulate.layers import shipped_layers
 from data_builders.simulate.scalesim import ScaleSim
 from hwnasbench.errors import MissingExtra, UnknownName
 from hwnasbench.networks import LAYER
@@ -68,10 +68,11 @@ def test_table_states_tool_and_settings() -> None:
     assert json.loads(metadata[b"settings"]) == ScaleSim().settings()
 
 
-def test_table_is_of_the_sampled_layers() -> None:
-    layers = [layer.tobytes() for layer in sampled_layers()]
+def test_table_is_of_the_layers_that_the_command_asks_about() -> None:
+    layers, part = shipped_layers("scalesim")
+    asked = list(zip((layer.tobytes() for layer in layers), part.tolist(), strict=True))
     for target in ScaleSim.targets:
-        assert [layer_of(row).tobytes() for row in rows() if row["target"] == target] == layers
+        assert [(layer_of(row).tobytes(), row["part"]) for row in rows() if row["target"] == target] == asked
 
 
 @pytest.mark.parametrize("target", ScaleSim.targets)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from data_builders.simulate.oracle_table import oracle_table, sampled_layers
+from data_builders.simulate.layers import shipped_layers
+from data_builders.simulate.run import run
 from data_builders.simulate.tflite_layers import Unsupported, tflite_model
 from data_builders.simulate.vela import Vela
 from hwnasbench import spaces
@@ -57,10 +59,12 @@ def test_table_states_tool_and_settings() -> None:
     assert json.loads(metadata[b"settings"]) == Vela().settings()
 
 
-def test_table_is_of_the_sampled_layers() -> None:
+def test_table_is_what_the_command_makes(tmp_path: Path) -> None:
     """The whole table anew, every number of it."""
-    table = oracle_table(Vela(), sampled_layers())
-    assert table.equals(pq.read_table(TABLE), check_metadata=True)
+    layers, part = shipped_layers("vela")
+    with ThreadPoolExecutor(1) as executor:
+        path = run("vela", layers, tmp_path, part=part, executor=executor)
+    assert pq.read_table(path).equals(pq.read_table(TABLE))
 
 
 @pytest.mark.parametrize("target", Vela.targets)

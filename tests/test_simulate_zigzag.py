@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from data_builders.simulate.layers import unique_layers
+from data_builders.simulate.layers import LATER_LAYERS, origins, shipped_layers, unique_layers
 from data_builders.simulate.run import CHUNK, run
 from data_builders.simulate.zigzag import ZigZag
 from hwnasbench.errors import InvalidRequest, MissingExtra, UnknownName
@@ -77,9 +77,23 @@ def test_table_covers_every_target_and_kind_of_layer() -> None:
         assert {row["stride"] for row in ok} == {1, 2}
 
 
-def test_table_is_of_the_layers_that_the_library_draws() -> None:
-    shipped = {layer_of(row).tobytes() for row in rows()}
-    assert shipped <= {layer.tobytes() for layer in unique_layers()}
+def test_table_is_of_the_layers_that_the_command_asks_about() -> None:
+    layers, part = shipped_layers("zigzag")
+    asked = list(zip((layer.tobytes() for layer in layers), part.tolist(), strict=True))
+    for target in ZigZag.targets:
+        assert [(layer_of(row).tobytes(), row["part"]) for row in rows() if row["target"] == target] == asked
+
+
+@pytest.mark.parametrize("oracle", ["zigzag", "vela", "scalesim"])
+def test_later_layers_are_new_and_of_later_spaces(oracle: str) -> None:
+    layers, part = shipped_layers(oracle)
+    shape = ["op", "in_channels", "out_channels", "in_height", "in_width", "kernel", "stride", "groups"]
+    first, later = ({layer[shape].tobytes() for layer in layers[part == number]} for number in (0, 1))
+    assert len(later) == LATER_LAYERS
+    assert not first & later
+    found = origins(layers[part == 1])
+    assert sum(found.values()) >= LATER_LAYERS
+    assert found["mobilenetv2"] > 0
 
 
 def test_table_states_tool_and_settings() -> None:
@@ -93,8 +107,9 @@ def test_table_states_tool_and_settings() -> None:
 @pytest.mark.parametrize("target", ["edge-tpu-like", "aimc"])
 def test_sample_of_the_table_is_recomputed(target: str) -> None:
     mine = [row for row in rows() if row["target"] == target]
-    # Four of different kinds: the kinds take turns.
-    for index in (2, 5, 8, 10):
+    # Of different kinds: the kinds take turns, in both parts.
+    first = sum(row["part"] == 0 for row in mine)
+    for index in (2, 5, 8, 10, first, first + 2):
         row = mine[index]
         answer = ZigZag().evaluate(layer_of(row), target)
         assert answer == {name: value for name, value in row.items() if name in answer}
@@ -235,6 +250,33 @@ def test_other_layers_or_settings_are_other_chunks(tmp_path: Path, monkeypatch: 
     path = run("zigzag", many(2), tmp_path, ["tpu-like"], executor=other)
     assert other.calls == 1
     assert "lpf_limit=5" in json.loads(pq.read_schema(path).metadata[b"settings"])["tpu-like"]
+
+
+def test_rows_of_an_earlier_table_are_taken_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = run("zigzag", many(2), tmp_path / "before", ["tpu-like"], executor=Here())
+    table = pq.read_table(before)
+    # A number that the tool would not say shows where a row is from.
+    marked = table.set_column(table.column_names.index("cycles"), "cycles", [[-1.0, -2.0]])
+    pq.write_table(marked, before)
+    layers, part = many(4)[::-1], np.array([1, 1, 0, 0], np.int8)
+    asked = Here()
+    path = run("zigzag", layers, tmp_path, ["tpu-like"], part=part, known=before, executor=asked)
+    assert asked.calls == 1
+    found = pq.read_table(path).to_pylist()
+    assert [layer_of(row) for row in found] == list(layers)
+    assert [row["part"] for row in found] == [1, 1, 0, 0]
+    assert [row["cycles"] for row in found[2:]] == [-2.0, -1.0]
+    assert [row["cycles"] for row in found[:2]] == [
+        ZigZag().evaluate(layer, "tpu-like")["cycles"] for layer in layers[:2]
+    ]
+    nothing = Here()
+    run("zigzag", many(2), tmp_path / "same", ["tpu-like"], known=path, executor=nothing)
+    assert nothing.calls == 0
+    with pytest.raises(InvalidRequest, match="aimc"):
+        run("zigzag", many(2), tmp_path, ["tpu-like", "aimc"], known=before, executor=Here())
+    monkeypatch.setattr(ZigZag, "version", lambda self: "4.0.0")
+    with pytest.raises(InvalidRequest, match="version"):
+        run("zigzag", many(2), tmp_path, ["tpu-like"], known=before, executor=Here())
 
 
 def test_refused_layers_are_rows_without_numbers(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hwnasbench.networks import Network
     from hwnasbench.spaces import Space
 
-#: The spaces and data sets that shipped tables are made of, where they are registered.
+#: Spaces and data sets whose layers were at hand when the cost models were made.
 DRAWN = (
     ("nasbench201", "cifar10"),
     ("nasbench201", "cifar100"),
@@ -27,18 +27,17 @@ DRAWN = (
     ("fbnet", "cifar100"),
     ("fbnet", "imagenet"),
 )
+#: Those that were asked about later: no form and no parameter of a cost model was chosen with their layers in sight.
+LATER = (("mobilenetv2", "imagenet"), ("ofa_mobilenetv3", "imagenet"), ("proxylessnas", "imagenet"))
+#: How many later layers the shipped tables hold, of some 2,300.
+LATER_LAYERS = 150
+#: What `sampled_layers` draws from, and how many architectures of each.
+SAMPLED = (("nasbench201", "cifar10"), ("fbnet", "cifar100"), ("fbnet", "imagenet"))
+_ARCHITECTURES = 60
 #: Channels of the stages of ResNet-18, whose dense convolutions the spaces lack.
 _RESNET18 = (64, 128, 256, 512)
-#: Expansion, channels, blocks and first stride of the stages of MobileNetV2.
-_MOBILENETV2 = (
-    (1, 16, 1, 1),
-    (6, 24, 2, 2),
-    (6, 32, 3, 2),
-    (6, 64, 4, 2),
-    (6, 96, 3, 1),
-    (6, 160, 3, 2),
-    (6, 320, 1, 1),
-)
+#: MobileNetV2 1.0 at 224 x 224, as its space writes it.
+_MOBILENETV2 = "_".join(["k3e1", *["k3e6"] * 16])
 #: What tells two layers apart for a cost model of the multiplications: neither activations nor normalisation.
 _SHAPE = ["op", "in_channels", "out_channels", "in_height", "in_width", "out_height", "out_width"]
 _SHAPE += ["kernel", "stride", "padding", "groups", "dilation"]
@@ -46,13 +45,53 @@ _SAMPLES = 40
 _SEED = 0
 
 
-def registered() -> list[tuple[str, str]]:
-    """Return the pairs of `DRAWN` whose space and data set exist."""
-    known = spaces.names()
-    return [(name, dataset) for name, dataset in DRAWN if name in known and dataset in spaces.get(name).datasets]
+def shipped_layers(oracle: str) -> tuple[NDArray[np.void], NDArray[np.int8]]:
+    """Return the layers of the table of an oracle that ships, and the part of the table that each belongs to.
+
+    Part 0 is `unique_layers` for ZigZag, which knows multiplications alone, `sampled_layers` for the others. Part 1 is,
+    for all, the first `LATER_LAYERS` unique layers of `LATER` whose shape no space of `DRAWN` has.
+
+    Parameters
+    ----------
+    oracle : str
+
+    Returns
+    -------
+    layers : (n,) ndarray of LAYER
+    part : (n,) ndarray of int8
+    """
+    drawn = unique_layers()
+    first = drawn if oracle == "zigzag" else sampled_layers()
+    known = {_shape(layer) for layer in drawn}
+    later = [layer for layer in unique_layers(LATER) if _shape(layer) not in known][:LATER_LAYERS]
+    return np.concatenate([first, np.array(later, LAYER)]), np.repeat(
+        np.array([0, 1], np.int8), [len(first), len(later)]
+    )
 
 
-def unique_layers(pairs: Sequence[tuple[str, str]] | None = None) -> NDArray[np.void]:
+def origins(layers: NDArray[np.void]) -> dict[str, int]:
+    """Return how many of some layers, told apart by shape, each space of `LATER` has."""
+    shapes = [_shape(layer) for layer in layers]
+    found = {}
+    for name, dataset in LATER:
+        space = spaces.get(name)
+        own = {_shape(row) for vector in _vectors(space) for row in space.network(vector, dataset).layers}
+        found[name] = sum(shape in own for shape in shapes)
+    return found
+
+
+def sampled_layers() -> NDArray[np.void]:
+    """Return the unique layers of every operator, at int8, of architectures drawn with seed 0; in the order met."""
+    seen: dict[bytes, np.void] = {}
+    for name, dataset in SAMPLED:
+        space, rng = spaces.get(name), np.random.default_rng(_SEED)
+        for _ in range(_ARCHITECTURES):
+            for layer in space.network(space.sample(rng), dataset).at("int8").layers:
+                seen.setdefault(layer.tobytes(), layer)
+    return np.array(list(seen.values()), LAYER)
+
+
+def unique_layers(pairs: Sequence[tuple[str, str]] = DRAWN) -> NDArray[np.void]:
     """Return the unique convolutions and linear layers of spaces, ResNet-18 and MobileNetV2, at int8.
 
     Those of a space come from the architecture of zeros, from each single decision changed in it, and from
@@ -61,8 +100,8 @@ def unique_layers(pairs: Sequence[tuple[str, str]] | None = None) -> NDArray[np.
 
     Parameters
     ----------
-    pairs : sequence of (str, str), optional
-        Spaces and data sets; `registered` by default.
+    pairs : sequence of (str, str)
+        Spaces and data sets.
 
     Returns
     -------
@@ -75,10 +114,10 @@ def unique_layers(pairs: Sequence[tuple[str, str]] | None = None) -> NDArray[np.
         When a space or a data set is unknown.
     """
     seen: dict[tuple[int, ...], np.void] = {}
-    for network in _networks(registered() if pairs is None else pairs):
+    for network in _networks(pairs):
         for layer in network.at("int8").layers:
             if layer["op"] in (Op.CONV, Op.LINEAR):
-                seen.setdefault(tuple(int(layer[field]) for field in _SHAPE), layer)
+                seen.setdefault(_shape(layer), layer)
     # Sorted, so that the order in which spaces are named does not matter.
     layers = np.array([seen[key] for key in sorted(seen)], LAYER)
     return layers[_turns(layers)]
@@ -93,7 +132,7 @@ def _networks(pairs: Sequence[tuple[str, str]]) -> Iterator[Network]:
             yield space.network(vector, dataset)
     yield _resnet18("imagenet")
     yield _resnet18("cifar10")
-    yield _mobilenetv2()
+    yield spaces.get("mobilenetv2").network(_MOBILENETV2, "imagenet")
 
 
 def _resnet18(dataset: str) -> Network:
@@ -109,20 +148,6 @@ def _resnet18(dataset: str) -> Network:
             last = net.conv(last, channels, 3, step)
     net.linear(net.global_pool(last), 1000 if large else 10)
     return net.build("resnet18", dataset)
-
-
-def _mobilenetv2() -> Network:
-    """Return MobileNetV2 1.0 at 224 x 224 without its additions, which move no layer."""
-    net = Builder((3, 224, 224))
-    last = net.conv(INPUT, 32, 3, 2)
-    for expansion, channels, blocks, first in _MOBILENETV2:
-        for block in range(blocks):
-            inner = net.shape(last)[0] * expansion
-            wide = net.conv(last, inner, 1) if expansion > 1 else last
-            deep = net.conv(wide, inner, 3, first if block == 0 else 1, groups=inner)
-            last = net.conv(deep, channels, 1)
-    net.linear(net.global_pool(net.conv(last, 1280, 1)), 1000)
-    return net.build("mobilenetv2", "imagenet")
 
 
 def _vectors(space: Space) -> Iterator[tuple[int, ...]]:
@@ -145,6 +170,10 @@ def _turns(layers: NDArray[np.void]) -> NDArray[np.intp]:
     for number, kind in enumerate(sorted(kinds)):
         places.extend((turn, number, int(row)) for turn, row in enumerate(rng.permutation(kinds[kind])))
     return np.array([row for _, _, row in sorted(places)], np.intp)
+
+
+def _shape(layer: np.void) -> tuple[int, ...]:
+    return tuple(int(layer[field]) for field in _SHAPE)
 
 
 def _kind(layer: np.void) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_builders import simulate
-from data_builders.build import _follow
+from data_builders.build import follow_parent
 from hwnasbench.errors import InvalidRequest, UnknownName
 from hwnasbench.networks import LAYER
 from hwnasbench.tables.write import atomically, write_table
@@ -38,6 +38,8 @@ def run(
     out: Path,
     targets: Sequence[str] = (),
     *,
+    part: NDArray[np.int8] | None = None,
+    known: Path | None = None,
     executor: Executor | None = None,
     workers: int = 1,
     say: Callable[[str], object] = lambda text: None,
@@ -57,6 +59,10 @@ def run(
         Folder of the table and of the chunks.
     targets : sequence of str
         Some of the oracle's; all where empty.
+    part : (n,) ndarray of int8, optional
+        The part of the table that each layer belongs to, its last column; 0 by default.
+    known : Path, optional
+        An earlier table, whose rows are taken over instead of asked for again.
     executor : concurrent.futures.Executor, optional
         Where chunks are computed; processes of this machine by default. Its workers write to `out`.
     workers : int
@@ -67,12 +73,13 @@ def run(
     Returns
     -------
     Path
-        The table: one row a target and layer, with the columns of LAYER, ``target``, ``status`` and the oracle's.
-        Numbers are null where the status is not ``ok``.
+        The table: one row a target and layer, with the columns of LAYER, ``target``, ``status``, the oracle's and
+        ``part``. Numbers are null where the status is not ``ok``.
 
     Raises
     ------
     UnknownName, InvalidRequest, MissingExtra, StorageError
+        InvalidRequest where the tool's version or settings are not those of the earlier table.
     """
     tool = simulate.get(backend)
     chosen = tuple(dict.fromkeys(targets)) or tool.targets
@@ -83,18 +90,27 @@ def run(
         raise InvalidRequest("no layers; expected 1 or more")
     settings = {target: tool.settings()[target] for target in chosen}
     about = {"tool": tool.name, "version": tool.version(), "settings": json.dumps(settings, sort_keys=True)}
-    jobs = _jobs(out / f"{backend}.chunks", layers, chosen, about)
+    tables = [] if known is None else [_earlier(known, about)]
+    had = {key for table in tables for key in _keys(table)}
+    jobs = _jobs(out / f"{backend}.chunks", layers, chosen, about, had)
     waiting = [job for job in jobs if not job[3].exists()]
     if executor is not None:
         _compute(backend, waiting, executor, say)
     elif waiting:
         # Spawned, because a fork of a process with Arrow's threads can deadlock; workers end with their parent.
         with ProcessPoolExecutor(
-            min(workers, len(waiting)), mp_context=get_context("spawn"), initializer=_follow, initargs=(os.getpid(),)
+            min(workers, len(waiting)),
+            mp_context=get_context("spawn"),
+            initializer=follow_parent,
+            initargs=(os.getpid(),),
         ) as pool:
             _compute(backend, waiting, pool, say)
-    parts = [pq.read_table(path, partitioning=None) for _, _, _, path in sorted(jobs, key=lambda job: job[:2])]
-    table = pa.concat_tables(parts, promote_options="default").combine_chunks()
+    tables += [pq.read_table(job[3], partitioning=None) for job in jobs]
+    found = pa.concat_tables(tables, promote_options="default")
+    place = {key: row for row, key in enumerate(_keys(found))}
+    table = found.take([place[target, layer.tobytes()] for target in chosen for layer in layers]).combine_chunks()
+    parts = np.zeros(len(layers), np.int8) if part is None else part
+    table = table.append_column("part", pa.array(np.tile(parts, len(chosen))))
     path = out / f"{backend}.parquet"
     write_table(table.replace_schema_metadata(about | {"commit": _commit()}), path)
     return path
@@ -103,12 +119,42 @@ def run(
 _Job = tuple[int, int, tuple[str, "NDArray[np.void]"], Path]
 
 
-def _jobs(folder: Path, layers: NDArray[np.void], targets: tuple[str, ...], about: dict[str, str]) -> list[_Job]:
+def _earlier(path: Path, about: dict[str, str]) -> pa.Table:
+    """Return the rows of an earlier table, without their part; refuse numbers that another run would not give."""
+    table = pq.read_table(path, partitioning=None)
+    noted = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    then, now = json.loads(noted.get("settings", "{}")), json.loads(about["settings"])
+    pairs = [(name, noted.get(name), about[name]) for name in ("tool", "version")]
+    pairs += [(f"settings of {target}", then.get(target), text) for target, text in now.items()]
+    for name, old, new in pairs:
+        if old != new:
+            raise InvalidRequest(f"{path} has the {name} {old!r}; expected {new!r}: ask about all layers anew")
+    return table.drop_columns(["part"]) if "part" in table.column_names else table
+
+
+def _keys(table: pa.Table) -> list[tuple[str, bytes]]:
+    """Return the target and the layer, as its bytes, of each row."""
+    layers = np.zeros(table.num_rows, LAYER)
+    for name in LAYER.names or ():
+        layers[name] = table[name].to_numpy()
+    return [(target, layer.tobytes()) for target, layer in zip(table["target"].to_pylist(), layers, strict=True)]
+
+
+def _jobs(
+    folder: Path,
+    layers: NDArray[np.void],
+    targets: tuple[str, ...],
+    about: dict[str, str],
+    had: set[tuple[str, bytes]],
+) -> list[_Job]:
     """Return (number of the target, first layer, (target, layers), file), the first layers of all targets first."""
     jobs: list[_Job] = []
-    for first in range(0, len(layers), CHUNK):
-        part = np.ascontiguousarray(layers[first : first + CHUNK])
+    asked = {target: [layer for layer in layers if (target, layer.tobytes()) not in had] for target in targets}
+    for first in range(0, max(map(len, asked.values())), CHUNK):
         for number, target in enumerate(targets):
+            part = np.array(asked[target][first : first + CHUNK], LAYER)
+            if not len(part):
+                continue
             identity = json.dumps([about["tool"], about["version"], target, json.loads(about["settings"])[target]])
             digest = hashlib.sha256(identity.encode() + part.tobytes()).hexdigest()[:16]
             jobs.append((number, first, (target, part), folder / f"{target}-{digest}.parquet"))

@@ -60,7 +60,8 @@ class Npu(CostModel):
         """Return the bytes that each layer moves in the SRAM, and in the memory outside.
 
         Blocks share a margin of inputs with their neighbours, and are read once for each block of output channels.
-        Outside, a run of channels shorter than a burst costs the whole burst.
+        Outside, a run of channels shorter than a burst costs the whole burst, and where reading and writing do not wait
+        for each other (`duplex`) the longer of the two counts.
         """
         v = values
         weighted = layers.is_conv | layers.is_linear
@@ -69,12 +70,15 @@ class Npu(CostModel):
         dense = weighted & ~layers.is_depthwise
         again = np.where(dense, np.ceil(layers.out_channels / v.tile_depth), 1.0)
         read = layers.input_bytes * np.maximum(margin, 1.0) * again
-        run = np.where(layers.is_depthwise, 16.0, 32.0)
+        run = np.where(layers.is_depthwise | (layers.in_channels <= 32), 16.0, v.read_run)
         product = weighted | layers.is_pool
-        slow_read = np.where(product & (layers.in_channels > 32), v.burst_bytes / run, 1.0)
-        slow_write = np.where(layers.out_channels > 16, v.burst_bytes / 16.0, 1.0)
-        tensors = read * np.maximum(slow_read, 1.0) + layers.output_bytes * np.maximum(slow_write, 1.0)
-        tensors = np.where(layers.out_height * layers.out_width > 1, tensors, read + layers.output_bytes)
+        # A single pixel has its channels one after the other.
+        several = layers.out_height * layers.out_width > 1
+        broken = (layers.in_channels > v.whole_channels) & (layers.in_width > v.whole_width)
+        slow_read = np.where(several & product & broken, v.burst_bytes / run, 1.0)
+        slow_write = np.where(several & (layers.out_channels > 16), v.burst_bytes / v.write_run, 1.0)
+        inward, outward = read * np.maximum(slow_read, 1.0), layers.output_bytes * np.maximum(slow_write, 1.0)
+        tensors = np.maximum(inward, outward) + np.minimum(inward, outward) * (1.0 - v.duplex)
         scales = np.where(weighted, layers.out_channels * v.scale_bytes, 0.0)
         outside = (layers.weight_bytes + scales) * v.weight_factor + tensors * v.tensors_outside
         return read + layers.output_bytes, outside

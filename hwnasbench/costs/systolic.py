@@ -48,10 +48,10 @@ class Folds:
 class Systolic(CostModel):
     """Latency, energy and area of a systolic array with three buffers and a vector unit.
 
-    Layers without multiplications run on a vector unit of one lane a column. Computing hides behind
-    DRAM traffic or the other way round. Operands that do not fit their buffer are read again: inputs once for
-    each bufferful of weights, or weights once for each bufferful of inputs, whichever is less; partial sums stay
-    on the chip, since pixels can be cut to what the output buffer holds.
+    Layers without multiplications run on a vector unit of one lane a column. Computing hides behind DRAM traffic or
+    the other way round, where `staged` does not hold it up. Operands that do not fit their buffer are read again:
+    inputs once for each bufferful of weights, or weights once for each bufferful of inputs, whichever is less; partial
+    sums stay on the chip, since pixels can be cut to what the output buffer holds.
     """
 
     name = "systolic"
@@ -62,8 +62,9 @@ class Systolic(CostModel):
         A fold costs, in an array of R rows and C columns through which T vectors stream, 2 R + C + T - 2 cycles
         where an operand is loaded first and R + C + T - 2 where outputs stay; a group's last cycle counts from
         zero (read in scalesim 3.0.0: compute/systolic_compute_{ws,os,is}.py and
-        memory/double_buffered_scratchpad_mem.py). Groups, depthwise ones too, run one after the
-        other, or as many side by side as `groups_at_once` allows.
+        memory/double_buffered_scratchpad_mem.py). Where folds overlap, the next weights enter a row a cycle, the rows
+        that they fill alone. Groups, depthwise ones too, run one after the other, or as many side by side as
+        `groups_at_once` allows.
         """
         v = values
         groups = np.where(layers.is_conv, layers.groups, 1.0)
@@ -78,9 +79,9 @@ class Systolic(CostModel):
         down = np.ceil(pick(output, pixels, window) / v.rows)
         across = np.ceil(pick(inputs, pixels, filters) / v.columns)
         streamed = pick(output, window, pick(inputs, filters, pixels)) * self._passes(layers, v)
-        steady = np.maximum(streamed, pick(output, 0.0, v.overlap * v.rows))
         fill = pick(output, v.rows, 2.0 * v.rows) + v.columns - 2.0
         beside = np.maximum(np.minimum(np.floor(v.columns / filters), v.groups_at_once), 1.0)
+        steady = np.maximum(streamed, pick(output, 0.0, v.overlap * np.minimum(window * beside, v.rows)))
         turns = np.ceil(groups / beside)
         count = turns * down * across * repeats
         fills = count - (count - 1.0) * v.overlap
@@ -101,8 +102,14 @@ class Systolic(CostModel):
 
     @staticmethod
     def traffic(layers: Layers, values: Values) -> tuple[Floats, Floats, Floats]:
-        """Return the bytes of inputs, weights and outputs that each layer moves from and to DRAM."""
-        inputs, weights, outputs = layers.input_bytes, layers.weight_bytes, layers.output_bytes
+        """Return the bytes of inputs, weights and outputs that each layer moves from and to DRAM.
+
+        Of pixels that a stride leaves out between windows none is read.
+        """
+        weights, outputs = layers.weight_bytes, layers.output_bytes
+        apart = layers.kernel < layers.stride
+        pixels = layers.out_height * layers.out_width * layers.kernel * layers.kernel
+        inputs = layers.input_bytes * np.where(apart, pixels / (layers.in_height * layers.in_width), 1.0)
         groups = np.where(layers.is_conv, layers.groups, 1.0)
         room = values.input_kib * 1024.0
         again_inputs = np.maximum(np.ceil(weights / (groups * values.weight_kib * 1024.0)) - 1.0, 0.0) * inputs
@@ -120,8 +127,8 @@ class Systolic(CostModel):
         product = layers.is_conv | layers.is_linear
         vector = np.maximum(layers.input_elements, layers.pool_operations)
         cycles = np.where(product, folds.cycles, np.ceil(vector / v.columns))
-        moved = sum(self.traffic(layers, v), np.zeros(1))
-        latency = np.maximum(cycles / v.clock_mhz * 1e-3, moved / v.dram_gbps * 1e-6) + v.layer_us * 1e-3
+        moved = self.traffic(layers, v)
+        latency = self._milliseconds(layers, v, folds, cycles, moved) + v.layer_us * 1e-3
 
         scale = (v.technology_nm / v.reference_nm) ** v.energy_exponent
         work = np.where(product, layers.work, vector)
@@ -131,9 +138,33 @@ class Systolic(CostModel):
             mac=1e-9 / 64 * work * v.mac_pj * product_bits * scale,
             register=1e-9 / 8 * work * v.register_pj * layers.activation_bits * scale,
             buffer=1e-9 * self._buffer_pj(layers, v, folds, product) * scale,
-            dram=8e-9 * moved * v.dram_pj_per_bit,
+            dram=8e-9 * sum(moved, np.zeros(1)) * v.dram_pj_per_bit,
             static=1e-3 * v.static_mw * latency,
         )
+
+    @staticmethod
+    def _milliseconds(
+        layers: Layers, values: Values, folds: Folds, cycles: Floats, moved: tuple[Floats, Floats, Floats]
+    ) -> Floats:
+        """Return the time of computing and DRAM traffic.
+
+        Staged (read in zigzag-dse 3.9.1, cost_model.py: calc_double_buffer_flag, calc_loading_single_port), inputs are
+        in their buffer, or fill it, before a layer computes. Weights are read in sets that cover the rows of all folds
+        under one fold of columns, or in parts of a set that fit; where the buffer holds neither all weights nor two
+        sets, a set is read after the one before was used.
+        """
+        v = values
+        inputs, weights, _ = moved
+        room, total = v.weight_kib * 1024.0, sum(moved, np.zeros(1))
+        cell = v.rows * v.columns * layers.weight_bits / 8
+        column = folds.rows * cell
+        one = column / np.ceil(column / room)
+        waits = (v.dataflow == 0) & (column * folds.columns * folds.groups > room) & (2.0 * one > room)
+        first = np.minimum(inputs, v.input_kib * 1024.0) * (v.staged > 0.5)
+        serial = np.where(waits & (v.staged > 0.5), weights, 0.0)
+        computing, gbps = cycles / v.clock_mhz * 1e-3, v.dram_gbps * 1e6
+        found: Floats = first / gbps + np.maximum(computing + serial / gbps, (total - first) / gbps)
+        return found
 
     @staticmethod
     def _buffer_pj(layers: Layers, values: Values, folds: Folds, product: Any) -> Floats:

@@ -18,6 +18,7 @@ def section(sources: Path | None) -> str:
         "",
         "ZigZag's example macros, 128 x 128, 8 bit, each layer alone with its DRAM traffic. Formulas and constants of",
         "the macro are ZigZag's; loop orders are not searched, so that buffer and DRAM traffic is what can differ.",
+        zigzag_layers.about_later(),
         "",
         *zigzag_layers.compared("aimc", "imc", {}),
         "",
