@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hwnasbench import spaces
 from hwnasbench.errors import InvalidArchitecture, InvalidRequest
 from hwnasbench.networks.layers import Op
+from hwnasbench.spaces import Space
 from hwnasbench.spaces.mixed import mixed_precision
 
 NAMES = ("nasbench201", "fbnet", "resnet", "nasbench101")
@@ -72,6 +73,20 @@ def test_uniform_equals_one_precision(name):
         space.uniform(base, "w3a8")
 
 
+@pytest.mark.parametrize("name", ["fbnet", "mobilenetv2", "ofa_mobilenetv3", "nasbench201"])
+def test_many_networks_at_once_are_those_one_by_one(name):
+    space = mixed(name)
+    vectors = space.sample_many(np.random.default_rng(6), 12)
+    vectors[1, : len(space.base.choices)] = vectors[0, : len(space.base.choices)]
+    found = space.compose(vectors)
+    slow = Space.compose(space, vectors)
+    assert found.pool.tobytes() == slow.pool.tobytes()
+    for one, two in zip(found[1:], slow[1:], strict=True):
+        assert one.dtype == two.dtype
+        assert (one == two).all()
+    assert len(space.compose(vectors[:0]).pool) == 0
+
+
 def test_no_network_has_more_weighted_layers_than_decisions():
     """All 15,625 cells fit, and the largest ones fill every decision."""
     space = mixed("nasbench201")
@@ -121,6 +136,8 @@ def test_faults():
         mixed_precision(base, (8, 8))
     with pytest.raises(InvalidRequest, match="pass layers="):
         str(mixed_precision(base, layers=4).parse([3] * 6 + [0] * 8))
+    with pytest.raises(InvalidRequest, match="pass layers=54"):
+        mixed_precision(spaces.get("mobilenetv2"), layers=4).compose([[2] * 19 + [0] * 8])
     space = mixed("nasbench201")
     text = str(space.uniform(0, "w8a8"))
     with pytest.raises(InvalidArchitecture, match="weighted layers"):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hwnasbench.networks import Network
+    from hwnasbench.spaces.chain import Composition
 
 _BITS = (2, 4, 6, 8)
 
@@ -189,7 +190,9 @@ class MixedPrecision(Space):
         return np.concatenate([base, bits], axis=1)
 
     def _count_weighted(self, base: tuple[int, ...]) -> int:
-        count = _weighted_layers(self.base, base)
+        return self._check_count(_weighted_layers(self.base, base))
+
+    def _check_count(self, count: int) -> int:
         if count > self.layers:
             raise InvalidRequest(
                 f"{count} weighted layers; {self.name!r} has bits for {self.layers}: pass layers={count}"
@@ -230,6 +233,31 @@ class MixedPrecision(Space):
         layers["weight_bits"], layers["activation_bits"] = bits.T
         return replace(network, layers=layers, name=str(arch))
 
+    def compose(self, archs: Any, dataset: str | None = None, runs: str = "live") -> Composition:
+        """Return each network as one fragment; where the base's are chains, whose layers all run, many at once."""
+        import numpy as np
+
+        from hwnasbench.spaces.chain import Composition
+
+        if not self.base.layerwise:
+            return super().compose(archs, dataset, runs)
+        chosen, vectors = self._dataset(dataset), self.vectors(archs)
+        base, n = vectors[:, : self._split], len(vectors)
+        layers, offsets = self.base.layer_table(base, chosen)
+        weighted = [self._laid_out(tuple(vector), chosen)[1] for vector in base.tolist()]
+        owner = np.repeat(np.arange(n), np.diff(offsets))
+        decisions = vectors[:, self._split :].reshape(n, self.layers, 2)
+        bits = decisions[owner, np.concatenate([np.empty(0, np.intp), *weighted])]
+        layers["weight_bits"] = np.array(self.weights)[bits[:, 0]]
+        layers["activation_bits"] = np.array(self.activations)[bits[:, 1]]
+        return Composition(
+            layers,
+            np.append(offsets, offsets[-1]),
+            np.arange(n, dtype=np.int64)[:, None],
+            np.ones(1, np.int64),
+            self.base.compose(base, chosen).peaks,
+        )
+
     def _lay_out(self, base: tuple[int, ...], dataset: str) -> tuple[Network, NDArray[np.intp]]:
         """Return the base's network, and for each of its layers the number of the weighted layer whose bits it has."""
         import numpy as np
@@ -245,6 +273,7 @@ class MixedPrecision(Space):
             heavy = op in (Op.CONV, Op.LINEAR)
             given[row] = count if heavy else given[first_source[row]]
             count += heavy
+        self._check_count(count)
         return network, np.array([given[row] for row in range(len(network))], np.intp)
 
 
