@@ -99,8 +99,8 @@ def test_chunks_change_nothing(name: str) -> None:
 
 
 #: What switches alignment off: channels that come in multiples, and buffers whose parts are read again whole.
-#: Eyeriss and in-memory chips pick the loop order that moves fewer bytes, which may cost a little more energy (at most
-#: 6% were seen), so that one channel more that turns the order saves it.
+#: Eyeriss and in-memory chips take the loop order that moves fewer bytes, which is not always that of the least energy:
+#: a channel more may turn the order and save some.
 _SMOOTH = {
     "roofline": {"channel_multiple": 1},
     "multi_gpu": {"channel_multiple": 1},
@@ -111,6 +111,10 @@ _SMOOTH = {
 #: Channels of which a model makes blocks that no parameter switches off.
 _MULTIPLES = {"npu": 8}
 _SORTS = ("convolution", "pointwise", "depthwise", "linear")
+_BESIDE = "windows of groups that are not there fill the rows of a dense layer of few filters"
+_BURSTS = "17 to 32 input channels are read in shorter bursts than more are: fitted to what Vela estimates"
+#: Devices where more channels do cost less somewhere, and why.
+_FALLS = {**dict.fromkeys(("edgetpu", "edgetpu_pixel4", "tpu_v2", "tpu_v3"), _BESIDE), "ethos_u85_256": _BURSTS}
 
 
 def _layer(sort: str, inputs: int, outputs: int, size: int, kernel: int, stride: int) -> np.ndarray:
@@ -169,7 +173,13 @@ def _designs() -> dict[str, tuple[str, Values, list[tuple[int, int]]]]:
     return out
 
 
-@pytest.mark.parametrize("name", sorted(_designs()))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.xfail(reason=_FALLS[name], strict=True)] if name in _FALLS else [])
+        for name in sorted(_designs())
+    ],
+)
 def test_more_channels_or_bits_never_cost_less(name: str) -> None:
     model_name, values, precisions = _designs()[name]
     model = costs.model(model_name)
