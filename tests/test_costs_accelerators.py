@@ -155,8 +155,8 @@ def test_crossbar_holds_all_weights_or_does_not_fit() -> None:
     crossbar = model("crossbar")
     values = crossbar.values({"crossbars": 4})
     kib = 4 * 128 * 128 * 2 / 8 / 1024
-    assert crossbar.status(values, 0.0, kib) == "ok"
-    assert crossbar.status(values, 0.0, kib + 0.01) == "does_not_fit"
+    assert crossbar.fits(values, 0.0, kib)
+    assert not crossbar.fits(values, 0.0, kib + 0.01)
 
 
 @pytest.mark.parametrize(

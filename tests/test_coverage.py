@@ -111,10 +111,9 @@ _SMOOTH = {
 #: Channels of which a model makes blocks that no parameter switches off.
 _MULTIPLES = {"npu": 8}
 _SORTS = ("convolution", "pointwise", "depthwise", "linear")
-_BESIDE = "windows of groups that are not there fill the rows of a dense layer of few filters"
 _BURSTS = "17 to 32 input channels are read in shorter bursts than more are: fitted to what Vela estimates"
 #: Devices where more channels do cost less somewhere, and why.
-_FALLS = {**dict.fromkeys(("edgetpu", "edgetpu_pixel4", "tpu_v2", "tpu_v3"), _BESIDE), "ethos_u85_256": _BURSTS}
+_FALLS = {"ethos_u85_256": _BURSTS}
 
 
 def _layer(sort: str, inputs: int, outputs: int, size: int, kernel: int, stride: int) -> np.ndarray:

@@ -3,7 +3,7 @@
 Energy, delay and area of the macro follow zigzag-dse 3.9.1 (``hardware/architecture/imc_array.py``, `get_area`,
 `get_tclk`, `get_energy_for_a_layer`). A full adder is 3 NAND and 2 XOR gates, an XOR 1.5 NAND gates of capacitance and
 2.4 of delay and area, a flip-flop 3 of capacitance and 6 of area (``imc_unit.py``). What is not ZigZag's: a partly
-filled adder tree counts with the logarithm of its inputs, and DRAM traffic comes from `refetched`.
+filled adder tree counts with the logarithm of its inputs, and DRAM traffic comes from a rule instead of a search.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import numpy as np
 
 from hwnasbench.costs.base import CostModel, Values
 from hwnasbench.costs.layers import LayerCosts, Layers
-from hwnasbench.costs.traffic import refetched
+from hwnasbench.costs.systolic import read_share
 
 if TYPE_CHECKING:
     from typing import Any
+
+    from hwnasbench.costs.layers import Floats
 
 #: Capacitance of a full adder, of one whose other input is 0, of its two XORs' delay and of its area, in NAND gates.
 _ADDER, _HALF_ADDER, _REGISTER = 3 + 2 * 1.5, 2 * 1.5, 3.0
@@ -51,10 +53,14 @@ class InMemory(CostModel):
         switched = steps * activations
 
         mac = switched * self._energy(v, rows, columns, bits, weight_bits)
-        input_bytes, weight_bytes = refetched(layers, v.buffer_kib * 1024.0)
-        reads = layers.input_bytes * np.where(matrix, column_folds, 1.0)
-        sums = np.where(matrix, row_folds - 1.0, 0.0) * layers.output_elements * v.partial_bits / 8
-        buffer_reads, buffer_writes = reads + sums + layers.output_bytes, input_bytes + sums + layers.output_bytes
+        held = np.where(matrix & (row_folds > 1.0), positions * columns * v.partial_bits / 8, 0.0)
+        input_bytes, weight_bytes = self._traffic(layers, v, groups, np.where(matrix, column_folds, 1.0), held)
+        # Each activation fetches its window anew and puts its sums away, in whole words.
+        outputs = groups * column_folds * positions
+        reads = np.where(matrix, activations * _words(rows * bits, v), layers.input_bytes)
+        sums = np.where(matrix, (row_folds - 1.0) * outputs * _words(columns * v.partial_bits, v), 0.0)
+        written = np.where(matrix, outputs * _words(columns * bits, v), layers.output_bytes)
+        buffer_reads, buffer_writes = reads + sums + layers.output_bytes, input_bytes + sums + written
         cells = weight_bytes * v.cell_write_pj
         register = 2 * v.register_pj * activations * (rows + columns)
 
@@ -70,6 +76,24 @@ class InMemory(CostModel):
             dram=1e-9 * (read_bits * v.dram_read_pj_per_bit + written_bits * v.dram_write_pj_per_bit),
             static=1e-3 * v.static_mw * latency,
         )
+
+    @staticmethod
+    def _traffic(
+        layers: Layers, values: Values, groups: Floats, column_folds: Floats, held: Floats
+    ) -> tuple[Floats, Floats]:
+        """Return the bytes of inputs and weights that come from DRAM.
+
+        Weights go into the cells. Half of the buffer is for inputs, half for the partial sums of one fold of columns
+        (`held` bytes). Where those do not fit, pixels are cut into parts and weights come again for each. Where the
+        inputs of a group do not fit, either they come again for each fold of columns or weights do for each part.
+        """
+        half = values.buffer_kib * 512.0
+        inputs, weights = layers.input_bytes * read_share(layers), layers.weight_bytes
+        cuts, parts = (np.maximum(np.ceil(size / half), 1.0) for size in (held, inputs / groups))
+        finer = np.where(column_folds > 1.0, np.maximum(cuts, parts), cuts)
+        again = np.where(finer > cuts, (column_folds - 1.0) * inputs, 0.0)
+        cheaper = again < (finer - cuts) * weights
+        return inputs + again * cheaper, weights * np.where(cheaper, cuts, finer)
 
     def _energy(self, v: Values, rows: Any, columns: Any, bits: Any, weight_bits: Any) -> Any:
         """Return the pJ of one step: converters, multipliers, bit lines, adders and accumulators."""
@@ -132,6 +156,11 @@ class InMemory(CostModel):
         digital = digital + serial * (adder + register) * (2 * bits + depth) * v.columns
         macro = np.where(v.kind == 0, analog, digital) + v.cell_um2 * cells
         return macro * 1e-6 + v.buffer_kib * v.sram_mm2_per_kib
+
+
+def _words(bits: Any, values: Values) -> Any:
+    """Return the bytes of the buffer's words that so many bits take."""
+    return np.ceil(bits / values.buffer_word_bits) * values.buffer_word_bits / 8
 
 
 def _place_value(bits: Any, inputs: Any) -> Any:

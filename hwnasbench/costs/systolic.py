@@ -23,6 +23,13 @@ def pick(condition: Any, yes: Any, no: Any) -> Any:
     return np.where(condition, yes, no)
 
 
+def read_share(layers: Layers) -> Floats:
+    """Return the share of the input's pixels that are in any window: a stride above the kernel leaves some out."""
+    pixels = layers.out_height * layers.out_width * layers.kernel * layers.kernel
+    share: Floats = np.where(layers.kernel < layers.stride, pixels / (layers.in_height * layers.in_width), 1.0)
+    return share
+
+
 @dataclass
 class Folds:
     """How a layer's product (pixels x window) by (window x filters) lies on the array, one group of channels.
@@ -81,7 +88,8 @@ class Systolic(CostModel):
         streamed = pick(output, window, pick(inputs, filters, pixels)) * self._passes(layers, v)
         fill = pick(output, v.rows, 2.0 * v.rows) + v.columns - 2.0
         beside = np.maximum(np.minimum(np.floor(v.columns / filters), v.groups_at_once), 1.0)
-        steady = np.maximum(streamed, pick(output, 0.0, v.overlap * np.minimum(window * beside, v.rows)))
+        filled = np.minimum(window * np.minimum(beside, groups), v.rows)
+        steady = np.maximum(streamed, pick(output, 0.0, v.overlap * filled))
         turns = np.ceil(groups / beside)
         count = turns * down * across * repeats
         fills = count - (count - 1.0) * v.overlap
@@ -107,9 +115,7 @@ class Systolic(CostModel):
         Of pixels that a stride leaves out between windows none is read.
         """
         weights, outputs = layers.weight_bytes, layers.output_bytes
-        apart = layers.kernel < layers.stride
-        pixels = layers.out_height * layers.out_width * layers.kernel * layers.kernel
-        inputs = layers.input_bytes * np.where(apart, pixels / (layers.in_height * layers.in_width), 1.0)
+        inputs = layers.input_bytes * read_share(layers)
         groups = np.where(layers.is_conv, layers.groups, 1.0)
         room = values.input_kib * 1024.0
         again_inputs = np.maximum(np.ceil(weights / (groups * values.weight_kib * 1024.0)) - 1.0, 0.0) * inputs
