@@ -137,7 +137,7 @@ def _run(folders: list[catalog.Folder], home: Path, executor: Executor | None, r
         digests = checksums(folder)
         if _is_built(target, digests):
             record = json.loads((target / _RECORD).read_text("utf-8"))
-            (report.kept if record["tables"] else report.empty)[folder.source.id] = _remark(record)
+            (report.kept if _has_rows(record) else report.empty)[folder.source.id] = _remark(record)
         else:
             jobs.append((folder, target, digests))
     if executor is None and len(jobs) > 1 and (os.cpu_count() or 1) > 1:
@@ -181,13 +181,18 @@ def _submit(jobs: list[tuple[catalog.Folder, Path, dict[str, str]]], pool: Execu
 
 
 def _note(name: str, record: dict[str, Any], report: Report) -> None:
-    (report.built if record["tables"] else report.empty)[name] = _remark(record)
+    (report.built if _has_rows(record) else report.empty)[name] = _remark(record)
+
+
+def _has_rows(record: dict[str, Any]) -> bool:
+    return bool(record["tables"] or record["lookups"])
 
 
 def _remark(record: dict[str, Any]) -> str:
-    if not record["tables"]:
+    if not _has_rows(record):
         return "no rows of a registered space"
-    return ", ".join(f"{space}: {t['columns']} columns, {t['rows']} rows" for space, t in record["tables"].items())
+    told = [f"{space}: {t['columns']} columns, {t['rows']} rows" for space, t in record["tables"].items()]
+    return ", ".join([*told, *(f"{space}: a look-up table" for space in record["lookups"])])
 
 
 def build_one(folder: catalog.Folder, target: Path, digests: dict[str, str]) -> dict[str, Any]:

@@ -230,7 +230,7 @@ class JointBenchmark:
         each = self._designs(vectors[:, split:])
         unbuilt = np.array([values is None for values in each], bool)
         for row in np.flatnonzero(~unbuilt & (status == _OK)).tolist():
-            if model.status(each[row], out["peak_memory"][row], out["model_size"][row]) != STATUSES[_OK]:
+            if not model.fits(each[row], out["peak_memory"][row], out["model_size"][row]):
                 status[row] = _DOES_NOT_FIT
         connected = np.where(status == _DISCONNECTED, _DISCONNECTED, _OK)
         always = dict.fromkeys(_OF_DESIGNS, np.full(len(vectors), _OK))

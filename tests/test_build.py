@@ -338,7 +338,8 @@ def test_every_source_in_a_minute(sources, tmp_path):
     # CPU seconds of this process and its workers, so that a busy machine does not fail it.
     assert sum(os.times()[:4]) - sum(before[:4]) < 60
     # One is of another space; three hold single layers, which are fitted and are no rows of a space.
-    empty = {"naslib_zen", "haq", "micronas", "ofa_fpga"}
+    empty = {"naslib_zen", "haq", "icas_jetson", "micronas", "ofa_fpga", "platformx", "spnas_pixel1", "tfnas"}
+    empty |= {"tinynas_v100"}
     assert set(report.built) == set(wanted) - empty
     assert set(report.empty) == empty
 

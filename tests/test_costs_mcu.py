@@ -125,11 +125,11 @@ def test_energy_is_the_sum_of_power_and_memories() -> None:
 
 def test_a_network_fits_up_to_the_last_byte() -> None:
     small = values(sram_kib=64, flash_kib=512)
-    assert MCU.status(small, 53, 461) == "ok"
+    assert MCU.fits(small, 53, 461)
     assert MCU.shortfall(small, 53, 461) == {}
-    assert MCU.status(small, 53.5, 461) == "does_not_fit"
+    assert not MCU.fits(small, 53.5, 461)
     assert MCU.shortfall(small, 53.5, 461) == {"sram": 0.5}
-    assert MCU.status(small, 53, 463) == "does_not_fit"
+    assert not MCU.fits(small, 53, 463)
     assert MCU.shortfall(small, 53, 463) == {"flash": 2}
     assert MCU.shortfall(small, 54, 462) == {"sram": 1, "flash": 1}
 
@@ -290,9 +290,7 @@ def test_a_layer_that_ran_fits_and_one_that_was_refused_does_not(rows) -> None:
         if row.device == "nicla_sense" and row.status in ("ok", "does_not_fit"):
             tensors = np.prod(row.input) * row.inputs + np.prod(row.output)
             need = row.arena - nicla.arena_bytes if row.arena else tensors
-            assert MCU.status(nicla, float(need) / 1024, row.flash / 1024) == (
-                "does_not_fit" if row.status == "does_not_fit" else "ok"
-            )
+            assert MCU.fits(nicla, float(need) / 1024, row.flash / 1024) == (row.status == "ok")
 
 
 @pytest.mark.sources

@@ -21,7 +21,8 @@ from hwnasbench.tables.schema import LOOKUPS
 from hwnasbench.tables.store_builder import build_store
 from hwnasbench.tables.write import write_table
 from surrogates.fidelity import blocks as section
-from surrogates.fits import MODULES, Fit, blocks
+from surrogates.fits import MODULES, Fit, blocks, samples
+from surrogates.fits.samples import Stack
 
 
 @pytest.fixture
@@ -78,8 +79,8 @@ def test_the_v100_is_as_wrong_on_other_convolutions_as_shipped(sources: Path, pr
     batch = [row.batch for row in rows]
     names = [str(number) for number in range(len(rows))]
     networks = [row.network(precision) for row in rows]
-    sample = blocks.sample(networks, (float(row.latency or 0) for row in rows), names, batch)
-    error = np.abs(sample.latency("v100_tensorrt", {}) / sample.true - 1)
+    sample = Stack(networks, (float(row.latency or 0) for row in rows), names, batch)
+    error = np.abs(samples.latency(catalog()["v100_tensorrt"], sample) / sample.values - 1)
     card = next(c for c in fit_of("v100_tensorrt")["scorecards"] if c["precision"] == precision)
     # The spread of a mean over 2,000 rows whose errors' spread is about their mean: 3 standard errors.
     room = 3 * error.std() / np.sqrt(len(error)) * np.sqrt(1 + len(error) / card["n"])
@@ -92,8 +93,8 @@ def test_a_roofline_never_finds_a_larger_convolution_cheaper(sources: Path) -> N
     rows = [r for r in tinynas_v100.rows(sources / "tinynas_v100", "fp16") if r.size in (14, 56) and r.batch < 64]
     networks = [row.network("fp16") for row in rows]
     names = [str(number) for number in range(len(rows))]
-    sample = blocks.sample(networks, np.ones(len(rows)), names, [row.batch for row in rows])
-    guess = sample.latency("v100_tensorrt", {})
+    sample = Stack(networks, np.ones(len(rows)), names, [row.batch for row in rows])
+    guess = samples.latency(catalog()["v100_tensorrt"], sample)
     simulated = [(row.key, value) for row, value in zip(rows, guess.tolist(), strict=True)]
     for field in (1, 2, 3, 4, 5, 7):
         assert section._violated(simulated, field).endswith("| 0.0% | 0.0%"), field

@@ -85,9 +85,9 @@ class CostModel:
             When parameters contradict each other.
         """
 
-    def status(self, values: Values, peak_kib: float, model_kib: float) -> str:
-        """Return ``ok``, or ``does_not_fit`` where activations or weights are too large for the device."""
-        return "ok"
+    def fits(self, values: Values, peak_kib: Any, model_kib: Any) -> Any:
+        """Return whether activations and weights (KiB, one number or one a network) are no larger than the memory."""
+        return np.ones(np.shape(peak_kib), np.bool_)
 
     def workspace(self, layers: Layers, values: Values) -> Floats:
         """Return the bytes of scratch memory that each layer needs beside its tensors."""

@@ -83,10 +83,10 @@ class Crossbar(CostModel):
         one = v.rows * v.columns * v.cell_um2 + np.ceil(v.columns / v.columns_per_adc) * adc
         return v.crossbars * one * 1e-6 + v.buffer_kib * v.sram_mm2_per_kib
 
-    def status(self, values: Values, peak_kib: float, model_kib: float) -> str:
-        """Return ``does_not_fit`` where the weights have more bits than all cells hold."""
+    def fits(self, values: Values, peak_kib: Any, model_kib: Any) -> Any:
+        """Return whether the weights have no more bits than all cells hold."""
         cells = values.crossbars * values.rows * values.columns * values.bits_per_cell
-        return "ok" if model_kib * 8192 <= cells else "does_not_fit"
+        return model_kib * 8192 <= cells
 
     def check(self, values: Values) -> None:
         """Refuse cells that cannot hold their bits, and converters that lose those of a dot product."""

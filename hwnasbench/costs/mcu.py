@@ -124,15 +124,20 @@ class Mcu(CostModel):
         dict of str to float
             ``sram`` and ``flash``; empty where the network fits.
         """
-        need = {
-            "sram": peak_kib + values.runtime_kib + values.arena_bytes / _KIB - values.sram_kib,
-            "flash": model_kib + values.code_kib + values.layer_flash_bytes / _KIB - values.flash_kib,
-        }
-        return {memory: float(short) for memory, short in need.items() if short > 0}
+        sram, flash = _short(values, peak_kib, model_kib)
+        return {memory: float(short) for memory, short in (("sram", sram), ("flash", flash)) if short > 0}
 
-    def status(self, values: Values, peak_kib: float, model_kib: float) -> str:
-        """Return ``does_not_fit`` where activations exceed the SRAM or weights the flash, else ``ok``."""
-        return "does_not_fit" if self.shortfall(values, peak_kib, model_kib) else "ok"
+    def fits(self, values: Values, peak_kib: Any, model_kib: Any) -> Any:
+        """Return whether activations fit the SRAM and weights the flash."""
+        sram, flash = _short(values, peak_kib, model_kib)
+        return (sram <= 0) & (flash <= 0)
+
+
+def _short(values: Values, peak_kib: Any, model_kib: Any) -> tuple[Any, Any]:
+    """Return the KiB that a network needs of SRAM and flash beyond what there is."""
+    sram = peak_kib + values.runtime_kib + values.arena_bytes / _KIB - values.sram_kib
+    flash = model_kib + values.code_kib + values.layer_flash_bytes / _KIB - values.flash_kib
+    return sram, flash
 
 
 def _copies(layers: Layers) -> Mask:

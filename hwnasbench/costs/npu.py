@@ -111,10 +111,9 @@ class Npu(CostModel):
         """Return the area in mm2, SRAM of the system not included."""
         return values.base_mm2 + values.macs_per_cycle * values.mac_mm2
 
-    def status(self, values: Values, peak_kib: float, model_kib: float) -> str:
-        """Return ``does_not_fit`` where the SRAM must hold the activations and cannot."""
-        fits = values.tensors_outside > 0.5 or peak_kib <= values.sram_kib
-        return "ok" if fits else "does_not_fit"
+    def fits(self, values: Values, peak_kib: Any, model_kib: Any) -> Any:
+        """Return whether the SRAM holds the activations where it must."""
+        return (values.tensors_outside > 0.5) | (peak_kib <= values.sram_kib)
 
     def check(self, values: Values) -> None:
         """Refuse a block that the multipliers cannot make; see `CostModel.check`."""

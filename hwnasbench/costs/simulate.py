@@ -8,7 +8,7 @@ import numpy as np
 
 from hwnasbench.costs import model as model_of
 from hwnasbench.costs import values_of
-from hwnasbench.costs.base import CostModel, chunked
+from hwnasbench.costs.base import chunked
 from hwnasbench.costs.layers import Layers
 from hwnasbench.errors import InvalidRequest, UnknownName
 from hwnasbench.networks.runtime import RUNS, executed
@@ -144,10 +144,7 @@ class Simulator:
     def _answers(self, total: dict[str, NDArray[np.float64]]) -> dict[str, Simulated]:
         n = len(total["latency"])
         status = np.full(n, _OK, np.uint8)
-        if type(self.model).status is not CostModel.status:
-            sizes = zip(total["peak_memory"].tolist(), total["model_size"].tolist(), strict=True)
-            fits = [self.model.status(self.values, peak, size) == "ok" for peak, size in sizes]
-            status[~np.array(fits, bool)] = _DOES_NOT_FIT
+        status[~self.model.fits(self.values, total["peak_memory"], total["model_size"])] = _DOES_NOT_FIT
         status[total["unsupported"] > 0] = _UNSUPPORTED
         status[total["layers"] == 0] = _DISCONNECTED
         disconnected = np.where(total["layers"] == 0, _DISCONNECTED, _OK).astype(np.uint8)

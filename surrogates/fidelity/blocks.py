@@ -75,7 +75,7 @@ def _worst_row(sources: Path) -> str:
 
     rows = list(ofa_luts.pixel1(sources / "ofa_luts"))
     sample = blocks.pixel1(sources)
-    ratio = blocks.held_out("pixel1", {"": sample})[""] / sample.true
+    ratio = blocks.held_out("pixel1", {"": sample}).values[""] / sample.values
     worst = int(np.argmax(np.abs(np.log(ratio))))
     rest = np.delete(np.abs(ratio - 1), worst)
     return (
@@ -257,10 +257,10 @@ def _nearest(sources: Path, batch: int, networks: Sequence[Network]) -> NDArray[
 
 
 def _titan(sources: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    from surrogates.fits import blocks
+    from surrogates.fits import blocks, samples
 
     drawn = blocks.drawn_networks(sources, "titan_rtx", _NETWORKS)
-    return drawn.true, drawn.latency("titan_rtx", {})
+    return drawn.values, samples.latency(catalog()["titan_rtx"], drawn)
 
 
 def _pixel1(sources: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

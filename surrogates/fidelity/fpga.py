@@ -51,11 +51,7 @@ def _networks() -> list[str]:
 
 
 def _blocks(sources: Path) -> list[str]:
-    from surrogates.fits import accelerators, scorecard
-
-    networks, true = accelerators.measured(sources)
-    _, held_out = accelerators.fit_device("ultra96", accelerators.ULTRA96, networks, true)
-    card = scorecard("latency", "ofa_fpga", true, held_out)
+    card = fit_of("ultra96")["scorecards"][0]
     numbers = " | ".join(str(card[key]) for key in ("n", "mape", "median_error", "spearman", "r2_log"))
     return [
         "Ultra96-V2: blocks of Once-for-all measured in int8, each predicted by a fit of four constants that never saw",

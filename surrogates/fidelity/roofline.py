@@ -13,6 +13,7 @@ from hwnasbench.costs.simulate import simulate
 from hwnasbench.devices import catalog
 from hwnasbench.devices.parameters import fit_of
 from hwnasbench.networks.layers import INPUT, Activation, Builder
+from surrogates.fidelity import blocks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +35,8 @@ def section(sources: Path | None) -> str:
         "| device | class | runs | metric | space | n | MAPE [%] | median error [%] | Spearman |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    names = sorted({device.name for device in catalog().values() if device.cost.get("model") == "roofline"})
+    rooflines = {device.name for device in catalog().values() if device.cost.get("model") == "roofline"}
+    names = sorted(rooflines - set(blocks.DEVICES))
     for name in names:
         for card in fit_of(name).get("scorecards", ()):
             space = card["source"].rpartition("(")[2].rstrip(")") if "(" in card["source"] else "nasbench201"

@@ -15,6 +15,7 @@ from hwnasbench.devices import catalog
 from hwnasbench.networks.layers import Op
 from surrogates import folds
 from surrogates.fits import Fit, samples, scorecard
+from surrogates.fits.samples import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -43,7 +44,6 @@ NETWORKS: dict[str, tuple[str, dict[str, float], list[Parameters]]] = {
     "tpu_v2": ("mnasnet", _TPU, _GROUPS),
     "tpu_v3": ("mnasnet", _TPU, _GROUPS),
 }
-_FOLDS = 5
 
 
 @dataclass
@@ -75,37 +75,13 @@ def sums(networks: Sequence[Network]) -> Sums:
     return Sums(Layers(np.concatenate(tables)), owner, len(tables))
 
 
-def measured(sources: Path) -> tuple[list[Network], NDArray[np.float64]]:
+def ultra96(sources: Path) -> Stack:
     """Return the blocks measured on Ultra96-V2 and their milliseconds; of a block measured twice, the mean."""
     found: dict[str, list[Any]] = {}
     for row in rows(sources / "ofa_fpga"):
         found.setdefault(row.name, []).append(row)
     latency = [float(np.mean([row.latency for row in same])) for same in found.values()]
-    return [same[0].network for same in found.values()], np.array(latency)
-
-
-def fit_device(device: str, start: Mapping[str, float], networks: Sequence[Network], true: NDArray[Any]) -> Any:
-    """Return the fitted parameters, and predictions of each network by a fit that never saw it."""
-    fold = np.random.default_rng(0).permutation(len(networks)) % _FOLDS
-    held_out = np.empty(len(networks))
-    everything = sums(networks)
-    for number in range(_FOLDS):
-        found = _search(device, start, everything, true, fold != number)
-        held_out[fold == number] = everything.latency(device, found)[fold == number]
-    return _search(device, start, everything, true, fold >= 0), held_out
-
-
-def _search(device: str, start: Mapping[str, float], table: Sums, true: NDArray[Any], seen: Any) -> dict[str, float]:
-    """Minimise the squared logarithmic error over the logarithms of the parameters."""
-    from scipy.optimize import minimize
-
-    def loss(point: NDArray[np.float64]) -> float:
-        guess = table.latency(device, dict(zip(start, np.exp(point).tolist(), strict=True)))
-        return float(np.mean(np.log(guess / true)[seen] ** 2))
-
-    options = {"maxiter": 200, "xatol": 1e-4, "fatol": 1e-10}
-    found = minimize(loss, np.log(list(start.values())), method="Nelder-Mead", options=options)
-    return dict(zip(start, np.exp(found.x).tolist(), strict=True))
+    return Stack([same[0].network for same in found.values()], latency, list(found))
 
 
 def fits(sources: Path) -> Iterator[Fit]:
@@ -120,8 +96,8 @@ def fits(sources: Path) -> Iterator[Fit]:
         source = f"{columns[key].source}: {label} {key[2]}"
         card = scorecard("latency", f"{source} ({label})", sample.values, held.values[label], folds=folds.FOLDS)
         yield Fit(device, catalog()[device].cost["model"], source, held.best, [card])
-    networks, true = measured(sources)
-    found, held_out = fit_device("ultra96", ULTRA96, networks, true)
+    blocks = ultra96(sources)
+    held = samples.held_out(catalog()["ultra96"], {"blocks": blocks}, ULTRA96)
     source = "ofa_fpga: mean times of blocks"
-    card = scorecard("latency", source, true, held_out, folds=_FOLDS)
-    yield Fit("ultra96", "fpga", f"{source}, latency, {len(true)} rows", found, [card])
+    card = scorecard("latency", source, blocks.values, held.values["blocks"], folds=folds.FOLDS)
+    yield Fit("ultra96", "fpga", f"{source}, latency, {blocks.count} layers", held.best, [card])

@@ -16,13 +16,14 @@ from hwnasbench.vocabulary import precision_bits
 from surrogates import folds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from hwnasbench.costs.base import Values
     from hwnasbench.devices import Device
+    from hwnasbench.networks import Network
 
 #: Networks of one column that a fit looks at.
 ROWS = 1500
@@ -112,6 +113,38 @@ class Sample:
         return Table(Layers(pool, self._batch), counts[:, fragments])
 
 
+class Stack:
+    """Networks or single layers side by side, each with its value.
+
+    Attributes
+    ----------
+    layers : Layers
+    count : int
+        Layers of all networks.
+    values : (n,) ndarray of float
+    fold : (n,) ndarray of int8
+        The same for networks of one name.
+    """
+
+    def __init__(
+        self, networks: Sequence[Network], values: Iterable[float], names: Sequence[str], batch: Any = 1
+    ) -> None:
+        self._owner = np.repeat(np.arange(len(networks)), [len(network) for network in networks])
+        images = np.broadcast_to(np.asarray(batch), len(networks))[self._owner]
+        self.layers = Layers(np.concatenate([network.layers for network in networks]), images)
+        self.count = len(self.layers)
+        self.values = np.fromiter(values, np.float64)
+        self.fold = folds.assign(names)
+
+    def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the sum over the layers of each network."""
+        return np.bincount(self._owner, values, len(self.values)).astype(np.float64)
+
+    def at(self, runs: str) -> Stack:
+        """Return the same whatever runs: nothing in these networks is dead."""
+        return self
+
+
 class Found(NamedTuple):
     """A published column and where it is from."""
 
@@ -171,10 +204,11 @@ def rows_of(found: Found) -> NDArray[np.intp]:
     return np.asarray(rows[space.compose(vectors, str(column.keys["dataset"])).peaks > 0])
 
 
-def latency(device: Device, sample: Networks, found: Mapping[str, Any]) -> NDArray[np.float64]:
-    """Return the simulated milliseconds of each network with some parameters replaced."""
-    values, costs = unfitted(device, found), model(device.cost["model"])
-    table = sample.at(str(found.get("runs", RUNS[0])))
+def latency(device: Device, sample: Networks, found: Mapping[str, Any] | None = None) -> NDArray[np.float64]:
+    """Return the simulated milliseconds of each network by the parameters found, or by those that ship."""
+    given = found if found is not None else {name: record["value"] for name, record in device.parameters().items()}
+    values, costs = unfitted(device, given), model(device.cost["model"])
+    table = sample.at(str(given.get("runs", RUNS[0])))
     return table.sums(costs.cost(table.layers, values).latency) + costs.overhead(values)
 
 
@@ -236,13 +270,15 @@ def _solve(
     origin = np.log(list(begin.values()))
     kept = {key: np.ones(len(s.values), bool) if fold is None else s.fold != fold for key, s in samples.items()}
 
+    rows = min(ROWS, sum(int(rows.sum()) for rows in kept.values()))
+
     def found(logs: NDArray[np.float64]) -> Parameters:
         return {**dict(zip(begin, np.exp(logs).tolist(), strict=True)), **fixed}
 
     def residuals(logs: NDArray[np.float64]) -> NDArray[np.float64]:
         given = found(logs)
         parts = [np.log(latency(device, s, given) / s.values)[kept[key]] for key, s in samples.items()]
-        pull = 0.02 * np.sqrt(ROWS) * (logs - origin) / 5  # what the data cannot tell stays where it begins
+        pull = 0.02 * np.sqrt(rows) * (logs - origin) / 5  # what the data cannot tell stays where it begins
         return np.concatenate([*parts, pull])
 
     bounds = _bounds(device, begin, highest)
