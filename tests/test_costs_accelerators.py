@@ -193,6 +193,28 @@ def test_imc_by_hand() -> None:
     assert costs.mac[0] == pytest.approx(steps * (adc + dac + multiplied + lines + weighing + accumulating) * 1e-12)
 
 
+def test_imc_buffer_moves_whole_words() -> None:
+    # 25 inputs of a window are 4 words of 8 bytes for each of 8 x 8 pixels and 2 channels, an output one word.
+    words = {"buffer_read_pj_per_bit": 1.0, "buffer_write_pj_per_bit": 0.0}
+    table = conv(2, 2, 8, 5, groups=2)
+    assert cost("imc", table, **words).buffer[0] == pytest.approx(2 * 64 * (4 * 8 + 1) * 8e-9)
+    words = {"buffer_read_pj_per_bit": 0.0, "buffer_write_pj_per_bit": 1.0}
+    assert cost("imc", table, **words).buffer[0] == pytest.approx(2 * 64 * (1 + 8) * 8e-9)
+
+
+def test_imc_reads_again_what_the_buffer_cannot_hold() -> None:
+    dram = {"dram_read_pj_per_bit": 1.0, "dram_write_pj_per_bit": 0.0}
+    kib = 8 * 1024e-9
+    # 8 KiB of inputs, 32 KiB of weights in 2 folds of columns: a small buffer reads inputs twice; no sums are kept.
+    table = conv(128, 256, 8, 1)
+    assert cost("imc", table, buffer_kib=16, **dram).dram[0] == pytest.approx((8 + 32) * kib)
+    assert cost("imc", table, buffer_kib=8, **dram).dram[0] == pytest.approx((2 * 8 + 32) * kib)
+    # Two folds of rows: 64 pixels x 128 sums of 2 bytes are 16 KiB; half of 32 KiB holds them, of 16 KiB half of them.
+    table = conv(256, 128, 8, 1)
+    assert cost("imc", table, buffer_kib=32, **dram).dram[0] == pytest.approx((16 + 32) * kib)
+    assert cost("imc", table, buffer_kib=16, **dram).dram[0] == pytest.approx((16 + 2 * 32) * kib)
+
+
 def test_imc_digital_tree_by_hand() -> None:
     # 4 rows, all in use: trees of 4 x 9 - 11 full adders; a bit at a time, nothing weighs bits before the accumulator.
     table = conv(4, 8, 2, 1)

@@ -80,6 +80,9 @@ def test_weights_enter_the_rows_that_they_fill_alone():
     fill = 2 * 32 + 32 - 2
     assert cycles(layers(8, 4, 8, groups=8), **given) == 8 * 9 * 16 + fill - 8
     assert cycles(layers(64, 4, 8), **given) == 2 * 9 * 32 + fill - 1
+    # Groups side by side fill their own rows each; a dense layer has one group however many columns are free.
+    assert cycles(layers(8, 2, 8, groups=8), **given, groups_at_once=8) == 9 * 8 + fill - 1
+    assert cycles(layers(8, 2, 8), **given, groups_at_once=8) == 9 * 8 + fill - 1
 
 
 def test_a_stride_reads_no_pixel_between_windows():
