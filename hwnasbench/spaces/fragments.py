@@ -140,7 +140,7 @@ def compose_networks(space: Space, vectors: NDArray[Any], dataset: str, runs: st
     for vector in vectors:
         network = space.network(vector, dataset)
         live = network.live()
-        networks.append(executed(network, runs) if len(live) else live)
+        networks.append(live if runs == "live" or not len(live) else executed(network, runs))
     lengths = np.array([len(network) for network in networks] + [0], np.int64)
     return Composition(
         np.concatenate([np.empty(0, LAYER), *(network.layers for network in networks)]),
