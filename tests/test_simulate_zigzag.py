@@ -290,10 +290,15 @@ def test_refused_layers_are_rows_without_numbers(tmp_path: Path) -> None:
 def test_command_writes_a_table_with_processes(tmp_path: Path) -> None:
     from hwnasbench.cli import app
 
-    arguments = ["simulate", "--backend", "zigzag", "--layers", "1", "--target", "tpu-like", "--out", str(tmp_path)]
-    answer = CliRunner().invoke(app(), arguments)
+    arguments = ["simulate", "--backend", "zigzag", "--layers", "1", "--target", "tpu-like", "--out"]
+    answer = CliRunner().invoke(app(), [*arguments, str(tmp_path)])
     assert answer.exit_code == 0, answer.output
-    assert pq.read_table(tmp_path / "zigzag.parquet").num_rows == 1
+    path = tmp_path / "zigzag.parquet"
+    assert pq.read_table(path).num_rows == 1
+    answer = CliRunner().invoke(app(), [*arguments, str(tmp_path / "again"), "--known", str(path)])
+    assert answer.exit_code == 0, answer.output
+    assert pq.read_table(tmp_path / "again" / "zigzag.parquet").equals(pq.read_table(path))
+    assert not (tmp_path / "again" / "zigzag.chunks").exists()
 
 
 def test_unknown_names_and_nothing_to_do(tmp_path: Path) -> None:
