@@ -106,14 +106,11 @@ _SMOOTH = {
     "multi_gpu": {"channel_multiple": 1},
     "eyeriss": {"buffer_kib": 1e6},
     "imc": {"buffer_kib": 1e6},
-    "npu": {"tile_depth": 1e6},
+    "npu": {"tile_depth": 1e6, "burst_bytes": 1},
 }
 #: Channels of which a model makes blocks that no parameter switches off.
 _MULTIPLES = {"npu": 8}
 _SORTS = ("convolution", "pointwise", "depthwise", "linear")
-_BURSTS = "17 to 32 input channels are read in shorter bursts than more are: fitted to what Vela estimates"
-#: Devices where more channels do cost less somewhere, and why.
-_FALLS = {"ethos_u85_256": _BURSTS}
 
 
 def _layer(sort: str, inputs: int, outputs: int, size: int, kernel: int, stride: int) -> np.ndarray:
@@ -172,13 +169,7 @@ def _designs() -> dict[str, tuple[str, Values, list[tuple[int, int]]]]:
     return out
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(name, marks=[pytest.mark.xfail(reason=_FALLS[name], strict=True)] if name in _FALLS else [])
-        for name in sorted(_designs())
-    ],
-)
+@pytest.mark.parametrize("name", sorted(_designs()))
 def test_more_channels_or_bits_never_cost_less(name: str) -> None:
     model_name, values, precisions = _designs()[name]
     model = costs.model(model_name)

@@ -39,7 +39,7 @@ def write_hwnasbench(folder: Path, **changes: float) -> Path:
 def test_hwnasbench_layout(tmp_path):
     write_hwnasbench(tmp_path / "files/hwnasbench")
     report = build(["hwnasbench"], home=tmp_path / "home", sources=tmp_path / "files")
-    assert report.built == {"hwnasbench": "nasbench201: 27 columns, 421875 rows"}
+    assert report.built == {"hwnasbench": "nasbench201: 27 columns, 421875 rows, fbnet: a look-up table"}
     table = read_table(tmp_path / "home/tables/hwnasbench/nasbench201.parquet").to_pandas()
     first = table[(table["dataset"] == "cifar10") & (table["arch_index"] == 0)].set_index(["device", "metric"])["value"]
     assert first["jetson_tx2", "latency"] == 5.807418537139893

@@ -14,7 +14,7 @@ import numpy as np
 
 from hwnasbench.costs.base import CostModel, Values
 from hwnasbench.costs.layers import LayerCosts, Layers
-from hwnasbench.costs.systolic import read_share
+from hwnasbench.costs.traffic import read_share
 
 if TYPE_CHECKING:
     from typing import Any

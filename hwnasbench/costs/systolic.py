@@ -9,6 +9,7 @@ import numpy as np
 
 from hwnasbench.costs.base import CostModel, Values, require
 from hwnasbench.costs.layers import LayerCosts, Layers
+from hwnasbench.costs.traffic import read_share
 
 if TYPE_CHECKING:
     from typing import Any
@@ -21,13 +22,6 @@ def pick(condition: Any, yes: Any, no: Any) -> Any:
     if np.ndim(condition) == 0:
         return yes if condition else no
     return np.where(condition, yes, no)
-
-
-def read_share(layers: Layers) -> Floats:
-    """Return the share of the input's pixels that are in any window: a stride above the kernel leaves some out."""
-    pixels = layers.out_height * layers.out_width * layers.kernel * layers.kernel
-    share: Floats = np.where(layers.kernel < layers.stride, pixels / (layers.in_height * layers.in_width), 1.0)
-    return share
 
 
 @dataclass

@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from hwnasbench.costs.layers import Floats, Layers
 
 
+def read_share(layers: Layers) -> Floats:
+    """Return the share of the input's pixels that are in any window: a stride above the kernel leaves some out."""
+    pixels = layers.out_height * layers.out_width * layers.kernel * layers.kernel
+    share: Floats = np.where(layers.kernel < layers.stride, pixels / (layers.in_height * layers.in_width), 1.0)
+    return share
+
+
 def refetched(layers: Layers, buffer_bytes: Any) -> tuple[Floats, Floats]:
     """Return the bytes of inputs and of weights that are read from DRAM.
 
@@ -28,7 +35,7 @@ def refetched(layers: Layers, buffer_bytes: Any) -> tuple[Floats, Floats]:
     -------
     inputs, weights : ndarray
     """
-    inputs, weights = layers.input_bytes, layers.weight_bytes
+    inputs, weights = layers.input_bytes * read_share(layers), layers.weight_bytes
     half = buffer_bytes / 2
     input_parts = np.maximum(np.ceil(inputs / half), 1.0)
     weight_parts = np.maximum(np.ceil(weights / half), 1.0)

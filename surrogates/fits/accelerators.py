@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from data_builders.operators.ofa_fpga import rows
-from hwnasbench import costs
-from hwnasbench.costs import model
-from hwnasbench.costs.layers import Layers
 from hwnasbench.devices import catalog
-from hwnasbench.networks.layers import Op
 from surrogates import folds
 from surrogates.fits import Fit, samples, scorecard
 from surrogates.fits.samples import Stack
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
-    from hwnasbench.costs.base import Values
-    from hwnasbench.networks import Network
     from surrogates.fits.samples import Parameters
 
 #: What is fitted to the blocks of Ultra96-V2, and where the search starts.
@@ -41,38 +32,11 @@ NETWORKS: dict[str, tuple[str, dict[str, float], list[Parameters]]] = {
     "zcu102": ("mnasnet", ULTRA96, _DESIGNS),
     # Its engines are not the lanes of the design, whose clock therefore is an effective one.
     "vck190": ("mnasnet", {**ULTRA96, "clock_mhz": 1000.0}, _DESIGNS),
+    # Array and clock are not fitted.
+    "edgetpu": ("nasbench201", {"dram_gbps": 1.0, "layer_us": 10.0, "call_us": 200.0}, []),
     "tpu_v2": ("mnasnet", _TPU, _GROUPS),
     "tpu_v3": ("mnasnet", _TPU, _GROUPS),
 }
-
-
-@dataclass
-class Sums:
-    """Layers of many networks in one table, and which network each belongs to."""
-
-    layers: Layers
-    owner: NDArray[np.intp]
-    count: int
-
-    def latency(self, device: str, given: Mapping[str, float]) -> NDArray[np.float64]:
-        """Return the milliseconds of each network on a device with some parameters replaced."""
-        name = catalog()[device].cost["model"]
-        values = values_of(device, given)
-        latency = model(name).cost(self.layers, values).latency
-        total = np.bincount(self.owner, latency, self.count).astype(np.float64)
-        return total + model(name).overhead(values)
-
-
-def values_of(device: str, given: Mapping[str, Any]) -> Values:
-    """Return the parameters of a catalogue device as numbers, those in `given` replaced."""
-    return costs.values_of(catalog()[device], given)
-
-
-def sums(networks: Sequence[Network]) -> Sums:
-    """Return the layers of networks side by side. ZERO layers are left out: nothing computes them."""
-    tables = [network.layers[network.layers["op"] != Op.ZERO] for network in networks]
-    owner = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
-    return Sums(Layers(np.concatenate(tables)), owner, len(tables))
 
 
 def ultra96(sources: Path) -> Stack:
