@@ -134,3 +134,16 @@ def test_energy_is_the_sum_of_its_parts_and_falls_with_the_node():
 def test_impossible_arrays_are_refused(given):
     with pytest.raises(InvalidRequest, match=next(iter(given))):
         model("systolic").values(given)
+
+
+def test_layers_without_multiplications_run_on_the_vector_unit():
+    builder = Builder((16, 8, 8))
+    pooled = builder.avg_pool(INPUT, 3, 1, 1)
+    builder.add([INPUT, pooled, pooled])
+    table = Layers(builder.build("cell", "cifar10").at("int8").layers)
+    systolic = model("systolic")
+    given = {"clock_mhz": 1.0, "dram_gbps": 1e6, "layer_us": 1.0, "vector_us": 10.0}
+    # 9 x 1024 elements read by the pooling, 3 x 1024 by the addition, whose three inputs are two additions.
+    for lanes, width in ((0, 32), (16, 16)):
+        found = systolic.cost(table, systolic.values({**given, "vector_lanes": lanes})).latency * 1e3
+        assert found.tolist() == pytest.approx([9 * 1024 / width + 11.0, 3 * 1024 / width + 21.0])

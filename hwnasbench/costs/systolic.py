@@ -10,6 +10,7 @@ import numpy as np
 from hwnasbench.costs.base import CostModel, Values, require
 from hwnasbench.costs.layers import LayerCosts, Layers
 from hwnasbench.costs.traffic import read_share
+from hwnasbench.networks.layers import Op
 
 if TYPE_CHECKING:
     from typing import Any
@@ -49,7 +50,7 @@ class Folds:
 class Systolic(CostModel):
     """Latency, energy and area of a systolic array with three buffers and a vector unit.
 
-    Layers without multiplications run on a vector unit of one lane a column. Computing hides behind DRAM traffic or
+    Layers without multiplications run on a vector unit. Computing hides behind DRAM traffic or
     the other way round, where `staged` does not hold it up. Operands that do not fit their buffer are read again:
     inputs once for each bufferful of weights, or weights once for each bufferful of inputs, whichever is less; partial
     sums stay on the chip, since pixels can be cut to what the output buffer holds.
@@ -126,9 +127,11 @@ class Systolic(CostModel):
         folds = self.folds(layers, v)
         product = layers.is_conv | layers.is_linear
         vector = np.maximum(layers.input_elements, layers.pool_operations)
-        cycles = np.where(product, folds.cycles, np.ceil(vector / v.columns))
+        cycles = np.where(product, folds.cycles, np.ceil(vector / self._lanes(v)))
         moved = self.traffic(layers, v)
-        latency = self._milliseconds(layers, v, folds, cycles, moved) + v.layer_us * 1e-3
+        starts = np.where(layers.kind == np.uint8(Op.ADD), np.maximum(layers.inputs - 1.0, 1.0), 1.0)
+        overhead = v.layer_us + np.where(product, 0.0, starts * v.vector_us)
+        latency = self._milliseconds(layers, v, folds, cycles, moved) + overhead * 1e-3
 
         scale = (v.technology_nm / v.reference_nm) ** v.energy_exponent
         work = np.where(product, layers.work, vector)
@@ -141,6 +144,11 @@ class Systolic(CostModel):
             dram=8e-9 * sum(moved, np.zeros(1)) * v.dram_pj_per_bit,
             static=1e-3 * v.static_mw * latency,
         )
+
+    @staticmethod
+    def _lanes(values: Values) -> Any:
+        """Return the elements that the vector unit takes in one cycle."""
+        return np.where(values.vector_lanes > 0, values.vector_lanes, values.columns)
 
     @staticmethod
     def _milliseconds(

@@ -103,8 +103,8 @@ def _networks() -> list[str]:
     """Return the held-out scores of the devices whose whole networks were measured."""
     lines = [
         "Whole networks, each predicted by a fit of bandwidth and overheads that never saw it (5 folds; of the TPUs",
-        "also how many groups of a convolution lie side by side). Arrays and clocks are recalled, and no energy was",
-        "at hand.",
+        "also how many groups of a convolution lie side by side, of the Edge TPU the vector unit and how windows lie",
+        "on the array). Arrays and clocks are recalled, and no energy was at hand.",
         "",
         "| device | fitted to | n | MAPE [%] | median error [%] | Spearman |",
         "|---|---|---|---|---|---|",
@@ -128,9 +128,8 @@ def _fused() -> list[str]:
     return [
         "A 3 x 3 convolution from 28 x 28 x 32 to 28 x 28 x 256 against a 1 x 1 expansion and a depthwise 3 x 3,",
         f"Edge TPU: {times[0]:.3f} against {times[1]:.3f} ms, {times[1] / times[0]:.2f} x (published: about 1.4 x).",
-        "That a column runs one channel of a depthwise layer is from memory, chosen after one channel at a time gave",
-        f"{times[2] / times[0]:.0f} x; the cells that the overheads are fitted to "
-        "(NAS-Bench-201) have no depthwise layer to check it with.",
+        "Not reproduced but put in: how many channels of a depthwise layer run side by side is fitted to that ratio",
+        f"(one at a time would give {times[2] / times[0]:.0f} x), since no measured network has a depthwise layer.",
     ]
 
 

@@ -24,6 +24,10 @@ _DESIGNS: list[Parameters] = [
     {"overlap": overlap, "depthwise_lanes": lanes} for overlap in (0.0, 0.5, 1.0) for lanes in (32, 64, 128, 256)
 ]
 _GROUPS: list[Parameters] = [{"groups_at_once": groups} for groups in (1, 2, 4, 8, 16, 128)]
+_EDGE_TPU = {"dram_gbps": 1.0, "layer_us": 3.0, "call_us": 200.0, "vector_us": 2.0}
+_ARRAYS: list[Parameters] = [
+    {"window_on_rows": window, "vector_lanes": lanes} for window in (0, 1) for lanes in (4, 8, 16, 32, 64)
+]
 _TPU = {"dram_gbps": 100.0, "layer_us": 5.0, "call_us": 100.0}
 #: Device: space, what is fitted and where the search starts, and designs of which one is taken.
 NETWORKS: dict[str, tuple[str, dict[str, float], list[Parameters]]] = {
@@ -33,7 +37,7 @@ NETWORKS: dict[str, tuple[str, dict[str, float], list[Parameters]]] = {
     # Its engines are not the lanes of the design, whose clock therefore is an effective one.
     "vck190": ("mnasnet", {**ULTRA96, "clock_mhz": 1000.0}, _DESIGNS),
     # Array and clock are not fitted.
-    "edgetpu": ("nasbench201", {"dram_gbps": 1.0, "layer_us": 10.0, "call_us": 200.0}, []),
+    "edgetpu": ("nasbench201", _EDGE_TPU, _ARRAYS),
     "tpu_v2": ("mnasnet", _TPU, _GROUPS),
     "tpu_v3": ("mnasnet", _TPU, _GROUPS),
 }
@@ -55,7 +59,8 @@ def fits(sources: Path) -> Iterator[Fit]:
         key = next(key for key in sorted(columns) if key[:2] == (device, space) and key[2] in ("latency", "throughput"))
         sample = samples.take(catalog()[device], columns[key])
         label = space if key[3] == 1 else f"{space}, batch {key[3]}"
-        options = designs or samples.run_options({label: sample})
+        runs = samples.run_options({label: sample})
+        options = [{**design, **word} for design in designs or [{}] for word in runs]
         held = samples.held_out(catalog()[device], {label: sample}, begin, None, options)
         source = f"{columns[key].source}: {label} {key[2]}"
         card = scorecard("latency", f"{source} ({label})", sample.values, held.values[label], folds=folds.FOLDS)
