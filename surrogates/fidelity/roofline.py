@@ -39,7 +39,8 @@ def section(sources: Path | None) -> str:
     names = sorted(rooflines - set(blocks.DEVICES))
     for name in names:
         for card in fit_of(name).get("scorecards", ()):
-            space = card["source"].rpartition("(")[2].rstrip(")") if "(" in card["source"] else "nasbench201"
+            told = card["source"].rpartition("(")[2].rstrip(")")
+            space = told.rpartition(": ")[2].removesuffix(f" {card['metric']}")
             numbers = f"{card['n']} | {card['mape']} | {card['median_error']} | {card['spearman']} |"
             runs = fit_of(name)["parameters"].get("runs", {"value": ""})["value"]
             lines.append(f"| {name} | {catalog()[name].device_class} | {runs} | {card['metric']} | {space} | {numbers}")
@@ -58,7 +59,7 @@ def _multiples() -> str:
     told = ", ".join(f"{c}: {ms:.4f} ms" for c, ms in zip((31, 32, 33, 64), found.tolist(), strict=True))
     return (
         "A DSP that favours channels in multiples of 32 (a 3 x 3 convolution of 32 channels at 28 x 28, by output\n"
-        f"channels): {told}. That is built in (`channel_multiple`), not found in a measurement."
+        f"channels): {told}.\nThat is built in (`channel_multiple`), not found in a measurement."
     )
 
 

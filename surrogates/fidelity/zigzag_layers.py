@@ -84,8 +84,8 @@ def about_later() -> str:
     spaces = ", ".join(f"{name} {count}" for name, count in origins(layers).items())
     depthwise = int(((layers["groups"] > 1) & (layers["groups"] == layers["in_channels"])).sum())
     return (
-        f"`later`: {len(layers)} convolutions, {depthwise} of them depthwise, of shapes that no fit and no choice of a "
-        f"form saw.\nThey are in these spaces, a shape maybe in several: {spaces}."
+        f"`later`: {len(layers)} convolutions, {depthwise} of them depthwise, of shapes that nothing was fitted to.\n"
+        f"They are in these spaces, a shape maybe in several: {spaces}."
     )
 
 
