@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hwnasbench.networks import Network
 
 #: Layers that are costed at a time, so that the columns stay in the processor's cache.
-CHUNK = 8192
+CHUNK = 16384
 
 
 class Values(SimpleNamespace):

@@ -97,28 +97,35 @@ class InMemory(CostModel):
 
     def _energy(self, v: Values, rows: Any, columns: Any, bits: Any, weight_bits: Any) -> Any:
         """Return the pJ of one step: converters, multipliers, bit lines, adders and accumulators."""
+        kinds = (self._analog, self._digital)
+        if np.ndim(v.kind) == 0:
+            return kinds[int(v.kind)](v, rows, columns, bits, weight_bits)
+        return np.where(v.kind == 0, *(energy(v, rows, columns, bits, weight_bits) for energy in kinds))
+
+    @staticmethod
+    def _analog(v: Values, rows: Any, columns: Any, bits: Any, weight_bits: Any) -> Any:
+        """Return the pJ of a step with a converter for each bit of a column, and adders that weigh the bits."""
         square = v.vdd**2 * 1e-3
         gate = v.gate_ff * square
-        depth = np.log2(v.rows)
-        one = v.serial_bits == 1
-        shared = bits != v.serial_bits
-        # Analog: a converter for each bit of a column, and adders that weigh the bits.
         adc = (v.adc_ff_per_bit * v.adc_bits + v.adc_ff_per_level * 4.0**v.adc_bits) * square
-        dac = np.where(one, 0.0, v.dac_ff_per_bit * v.serial_bits * square)
+        dac = np.where(v.serial_bits == 1, 0.0, v.dac_ff_per_bit * v.serial_bits * square)
         lines = 0.5 * gate * weight_bits * columns * v.rows
         weighing = _ADDER * gate * _place_value(v.adc_bits, weight_bits) * columns
-        adding = (_ADDER + _REGISTER) * gate * columns * shared
         multiplied = 0.5 * gate * weight_bits * v.columns
-        analog = dac * rows + (adc * weight_bits) * columns + multiplied * rows + lines + weighing
-        analog = analog + adding * (bits + v.adc_bits + weight_bits)
-        # Digital: an adder tree for each bit that enters, then adders that weigh those bits.
+        energy = dac * rows + (adc * weight_bits) * columns + multiplied * rows + lines + weighing
+        return energy + _adding(v, columns, bits) * (bits + v.adc_bits + weight_bits)
+
+    @staticmethod
+    def _digital(v: Values, rows: Any, columns: Any, bits: Any, weight_bits: Any) -> Any:
+        """Return the pJ of a step with an adder tree for each bit that enters, and adders that weigh those bits."""
+        gate, depth = v.gate_ff * v.vdd**2 * 1e-3, np.log2(v.rows)
         used = np.log2(np.maximum(rows, 1.0))
         full = rows * (weight_bits + 1) - (weight_bits + used + 1)
         half = (depth - used) * weight_bits + (depth * (depth - 1) - used * (used - 1)) / 2
         trees = gate * (_ADDER * full + _HALF_ADDER * half) * v.serial_bits * columns
         weighing = _ADDER * gate * _place_value(weight_bits + depth, v.serial_bits) * columns
-        digital = multiplied * v.serial_bits * v.rows + trees + weighing + adding * (bits + depth + weight_bits)
-        return np.where(v.kind == 0, analog, digital)
+        multiplied = 0.5 * gate * weight_bits * v.columns * v.serial_bits * v.rows
+        return multiplied + trees + weighing + _adding(v, columns, bits) * (bits + depth + weight_bits)
 
     def _clock_ns(self, v: Values, bits: float = 8.0) -> Any:
         """Return the nanoseconds of a cycle: converter, multiplier, adder trees, accumulator, for 8 bit operands."""
@@ -161,6 +168,12 @@ class InMemory(CostModel):
 def _words(bits: Any, values: Values) -> Any:
     """Return the bytes of the buffer's words that so many bits take."""
     return np.ceil(bits / values.buffer_word_bits) * values.buffer_word_bits / 8
+
+
+def _adding(v: Values, columns: Any, bits: Any) -> Any:
+    """Return the pJ a bit of the accumulators, which run where operands enter in parts."""
+    gate = v.gate_ff * v.vdd**2 * 1e-3
+    return (_ADDER + _REGISTER) * gate * columns * (bits != v.serial_bits)
 
 
 def _place_value(bits: Any, inputs: Any) -> Any:

@@ -86,11 +86,12 @@ class Layers:
     @cached_property
     def input_elements(self) -> Floats:
         """Elements that all inputs bring, of the whole batch."""
-        own = self.in_channels * self.in_height * self.in_width
-        extra = np.where(self.kind == np.uint8(Op.ADD), own * (self.inputs - 1), 0.0)
-        scale = np.where(self.kind == np.uint8(Op.MUL), self.in_channels, 0.0)
-        whole = np.where(self.kind == np.uint8(Op.CONCAT), self.out_channels * self.in_height * self.in_width, own)
-        return (whole + extra + scale) * self.batch
+        elements = self.in_channels * self.in_height * self.in_width
+        adds, scales, joins = (np.flatnonzero(self.kind == np.uint8(op)) for op in (Op.ADD, Op.MUL, Op.CONCAT))
+        elements[adds] *= self.inputs[adds]
+        elements[scales] += self.in_channels[scales]
+        elements[joins] = self.out_channels[joins] * self.in_height[joins] * self.in_width[joins]
+        return elements * self.batch
 
     @cached_property
     def output_elements(self) -> Floats:
@@ -100,14 +101,17 @@ class Layers:
     @cached_property
     def weight_elements(self) -> Floats:
         """Weights of convolutions and linear layers, without bias and batch normalisation."""
-        per_output = self.in_channels / np.where(self.is_conv, self.groups, 1.0) * self.kernel**2
-        return np.where(self.is_conv | self.is_linear, self.out_channels * per_output, 0.0)
+        per_output = self.in_channels / np.maximum(self.groups, 1.0) * self.kernel**2
+        return np.asarray(self.out_channels * per_output * (self.is_conv | self.is_linear))
 
     @cached_property
     def pool_operations(self) -> Floats:
         """Elements that poolings read one by one, of the whole batch."""
-        window = np.where(self.kind == np.uint8(Op.GLOBAL_POOL), self.in_height * self.in_width, self.kernel**2)
-        return np.where(self.is_pool, self.output_elements * window, 0.0)
+        pools, whole = (np.flatnonzero(mask) for mask in (self.is_pool, self.kind == np.uint8(Op.GLOBAL_POOL)))
+        operations = np.zeros(len(self))
+        operations[pools] = self.output_elements[pools] * self.kernel[pools] ** 2
+        operations[whole] = self.output_elements[whole] * self.in_height[whole] * self.in_width[whole]
+        return operations
 
     @cached_property
     def input_bytes(self) -> Floats:

@@ -141,7 +141,7 @@ class Systolic(CostModel):
             mac=1e-9 / 64 * work * v.mac_pj * product_bits * scale,
             register=1e-9 / 8 * work * v.register_pj * layers.activation_bits * scale,
             buffer=1e-9 * self._buffer_pj(layers, v, folds, product) * scale,
-            dram=8e-9 * sum(moved, np.zeros(1)) * v.dram_pj_per_bit,
+            dram=8e-9 * (moved[0] + moved[1] + moved[2]) * v.dram_pj_per_bit,
             static=1e-3 * v.static_mw * latency,
         )
 
@@ -162,8 +162,12 @@ class Systolic(CostModel):
         sets, a set is read after the one before was used.
         """
         v = values
-        inputs, weights, _ = moved
-        room, total = v.weight_kib * 1024.0, sum(moved, np.zeros(1))
+        inputs, weights, outputs = moved
+        room, total = v.weight_kib * 1024.0, inputs + weights + outputs
+        found: Floats
+        if np.ndim(v.staged) == 0 and v.staged <= 0.5:
+            found = np.maximum(cycles / v.clock_mhz * 1e-3, total / v.dram_gbps * 1e-6)
+            return found
         cell = v.rows * v.columns * layers.weight_bits / 8
         column = folds.rows * cell
         one = column / np.ceil(column / room)
@@ -171,7 +175,7 @@ class Systolic(CostModel):
         first = np.minimum(inputs, v.input_kib * 1024.0) * (v.staged > 0.5)
         serial = np.where(waits & (v.staged > 0.5), weights, 0.0)
         computing, gbps = cycles / v.clock_mhz * 1e-3, v.dram_gbps * 1e6
-        found: Floats = first / gbps + np.maximum(computing + serial / gbps, (total - first) / gbps)
+        found = first / gbps + np.maximum(computing + serial / gbps, (total - first) / gbps)
         return found
 
     @staticmethod

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 def read_share(layers: Layers) -> Floats:
     """Return the share of the input's pixels that are in any window: a stride above the kernel leaves some out."""
-    pixels = layers.out_height * layers.out_width * layers.kernel * layers.kernel
-    share: Floats = np.where(layers.kernel < layers.stride, pixels / (layers.in_height * layers.in_width), 1.0)
+    skips = layers.kernel < layers.stride
+    share = np.ones(len(layers))
+    pixels = layers.out_height[skips] * layers.out_width[skips] * layers.kernel[skips] ** 2
+    share[skips] = pixels / (layers.in_height[skips] * layers.in_width[skips])
     return share
 
 
