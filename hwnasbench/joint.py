@@ -10,8 +10,9 @@ from hwnasbench.costs import model as model_of
 from hwnasbench.costs.base import chunked
 from hwnasbench.costs.layers import Layers
 from hwnasbench.costs.simulate import check_precision
-from hwnasbench.errors import InvalidRequest, UnknownName
+from hwnasbench.errors import InvalidRequest, NoColumn, UnknownName
 from hwnasbench.networks.memory import peak_bytes
+from hwnasbench.plan import as_integer, as_words
 from hwnasbench.simulated import SOURCE
 from hwnasbench.vectors import check_several, front, statuses_of
 from hwnasbench.vocabulary import METRICS, PER_LAYER, STATUSES, precision_bits, simulated_metrics
@@ -96,7 +97,12 @@ class JointBenchmark:
         dataset: str | None = None,
         precision: str | None = None,
         batch: int = 1,
-        **request: Any,
+        split: str | None = None,
+        recipe: str | None = None,
+        epochs: int | None = None,
+        source: str | None = None,
+        kinds: Sequence[str] | str | None = None,
+        fill: str | None = None,
     ) -> pd.DataFrame:
         """Return one row a pair, each network on its own design: each metric, and its status.
 
@@ -110,14 +116,21 @@ class JointBenchmark:
         precision : str, optional
             The accelerator's first where None; in a mixed-precision space each layer's own bits.
         batch : int
-        **request
-            ``split``, ``recipe``, ``epochs``, ``source``, ``kinds`` and ``fill`` of the network's own metrics.
+        split, recipe, epochs, fill : optional
+            Of the network's own metrics.
+        source, kinds : optional
+            As for `Benchmark.query`; a metric of pairs has the kind ``simulated`` alone.
 
         Returns
         -------
         pandas.DataFrame
             NaN where there is no value; ``<metric>_status`` says why. A design that cannot be built has
             the status ``does_not_fit``.
+
+        Raises
+        ------
+        NoColumn
+            When `kinds` or `source` leaves nothing that answers for a metric.
         """
         import pandas as pd
 
@@ -125,24 +138,28 @@ class JointBenchmark:
         for name in wanted:
             if name not in METRICS:
                 raise UnknownName("metric", name, METRICS)
-        if not isinstance(batch, int) or batch < 1:
+        images = as_integer("batch", batch)
+        if images is None or images < 1:
             raise InvalidRequest(f"batch={batch!r}: expected 1 or more")
         vectors = self.space.vectors(archs)
         own = [name for name in wanted if name in self._simulated]
         others = [name for name in wanted if name not in self._simulated]
         parts: dict[str, Any] = {}
         if own:
-            pairs = self._pairs(vectors, dataset, precision, batch)
+            _check_kinds(own[0], as_words("kinds", kinds), source)
+            pairs = self._pairs(vectors, dataset, precision, images)
             for name in own:
                 values, status = pairs[name]
                 parts[name] = np.where(status == _OK, values, np.nan)
                 parts[f"{name}_status"] = statuses_of(status, len(vectors))
+        request = {"split": split, "recipe": recipe, "epochs": epochs, "source": source, "kinds": kinds, "fill": fill}
         known = self._networks(vectors, others, {"dataset": dataset, "precision": precision, **request})
         parts.update({str(name): known[name].array for name in known})
         order = [column for name in wanted for column in (name, f"{name}_status", f"{name}_kind") if column in parts]
         frame = pd.DataFrame({column: parts[column] for column in order}, copy=False)
         sources = set(known.attrs.get("sources", ())) | ({SOURCE} if own else set())
-        keys = {"dataset": dataset, "precision": precision, "batch": batch, **request}
+        stated = {key: value for key, value in request.items() if value is not None}
+        keys = {"dataset": dataset, "precision": precision, "batch": images, **stated}
         frame.attrs = {
             "request": {"space": self.space.name, **keys, "metrics": tuple(wanted)},
             "release": self.networks.release,
@@ -285,3 +302,10 @@ class JointBenchmark:
         if precision == PER_LAYER:
             return np.array([peak_bytes(base.network(vector, dataset).live()) for vector in vectors], np.float64)
         return base.compose(vectors, dataset).peaks.astype(np.float64) * (precision_bits(precision)[1] / 8)
+
+
+def _check_kinds(metric: str, kinds: tuple[str, ...] | None, source: str | None) -> None:
+    """Refuse kinds and sources that no metric of pairs has."""
+    if (kinds is not None and "simulated" not in kinds) or source not in (None, SOURCE):
+        left = f"kinds={kinds!r} and source={source!r} leave nothing"
+        raise NoColumn(f"{metric} of pairs is simulated, from {SOURCE!r}: {left}")

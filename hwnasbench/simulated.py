@@ -39,8 +39,6 @@ RECORD = {
 _OK = STATUSES.index("ok")
 #: Settings remembered: each parametric device makes new ones.
 _SETTINGS = 1 << 10
-#: What a scorecard may judge in place of a metric.
-_JUDGED = {"latency": ("latency", "cycles"), "peak_memory": ("peak_memory", "arena"), "model_size": ("flash",)}
 #: Counts of networks; the source that the counts of the shipped tables name.
 COUNTS = ("params", "macs")
 COUNTS_SOURCE = "hwnasbench-counts"
@@ -158,8 +156,8 @@ class SimulatedColumn(ComputedColumn):
         return "no_source" if found is None else STATUSES[found.status[0]]
 
     def std_at(self, where: Any) -> float | None:
-        """Return the root mean square error of the fit on held-out networks, where there was one."""
-        share = spread(self.setting.device, self.metric)
+        """Return the root mean square error of the device's fit on held-out networks like these, where known."""
+        share = spread(self.setting, self.metric)
         return None if share is None else share * abs(self.read(where))
 
     def batch_of(self, where: NDArray[Any] | None) -> tuple[NDArray[np.float64], NDArray[np.uint8] | None]:
@@ -195,13 +193,26 @@ class CountColumn(ComputedColumn):
         return counts[self.metric].astype(np.float64), None
 
 
-def spread(device: Device, metric: str) -> float | None:
-    """Return the relative root mean square error of a device's fit on what it never saw, or None."""
+def spread(setting: Setting, metric: str) -> float | None:
+    """Return the relative root mean square error of a device's fit on networks that it never saw, or None.
+
+    Only networks of the same space, data set, batch and precision tell it, never blocks or single layers. A
+    throughput is as wrong as its latency.
+    """
     from hwnasbench.devices.parameters import fit_of
 
-    names = _JUDGED.get(metric, (metric,))
-    cards = [card for card in fit_of(device.name).get("scorecards", ()) if card["metric"] in names]
-    return max(card["rmspe"] for card in cards) / 100 if cards else None
+    wanted = {
+        "metric": "latency" if metric == "throughput" else metric,
+        "of": "networks",
+        "space": setting.space.name,
+        "dataset": setting.dataset,
+        "batch": setting.batch,
+        "precision": setting.precision,
+    }
+    for card in fit_of(setting.device.name).get("scorecards", ()):
+        if all(card.get(key) == value for key, value in wanted.items()):
+            return float(card["rmspe"]) / 100
+    return None
 
 
 def column(bench: Benchmark, metric: str, device: Device | None, named: dict[str, Any]) -> ComputedColumn | None:

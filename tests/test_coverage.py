@@ -17,7 +17,7 @@ from hwnasbench.costs.simulate import Simulator, simulate
 from hwnasbench.devices import load_catalog
 from hwnasbench.devices.accelerator_spaces import get
 from hwnasbench.devices.accelerator_spaces import names as accelerator_names
-from hwnasbench.devices.parameters import parameters
+from hwnasbench.devices.parameters import fit_of, parameters
 from hwnasbench.devices.parametric import Crossbar, Systolic
 from hwnasbench.errors import InvalidArchitecture, InvalidRequest, UnknownName
 from hwnasbench.networks.layers import INPUT, Builder
@@ -282,3 +282,25 @@ def test_uniform_bits_by_layer_equal_the_precision() -> None:
     b = hwnasbench.load("mobilenetv2", data="shipped").query([1] * 17, device=device, precision="w4a4")
     assert a.latency == pytest.approx(b.latency, rel=1e-12)
     assert a.peak_memory == pytest.approx(b.peak_memory, rel=1e-12)
+
+
+def test_the_spread_is_that_of_networks_like_these() -> None:
+    bench = hwnasbench.load("nasbench201", data="shipped")
+    cards = {card["batch"]: card for card in fit_of("titan_rtx")["scorecards"] if card["space"] == "nasbench201"}
+    assert {1, 32, 256} == set(cards)
+    for batch, card in cards.items():
+        value = bench.query(6111, device="titan_rtx", batch=batch, kinds="simulated")["latency"]
+        assert value.std == pytest.approx(card["rmspe"] / 100 * value.value)
+    throughput = bench.query(6111, device="titan_rtx", batch=256, kinds="simulated")["throughput"]
+    assert throughput.std == pytest.approx(cards[256]["rmspe"] / 100 * throughput.value)
+    for request in ({"precision": "fp16"}, {"batch": 7}, {"dataset": "ImageNet16-120"}):
+        assert bench.query(6111, device="titan_rtx", kinds="simulated", **request)["latency"].std is None
+    for device in ("note10", "v100_tensorrt", "nucleo_f446re", "ethos_u55_128", "a100"):
+        assert bench.query(6111, device=device, kinds="simulated")["latency"].std is None, device
+
+
+@pytest.mark.parametrize("name", spaces.names())
+def test_an_unknown_word_for_what_runs_is_refused(name: str) -> None:
+    space = spaces.get(name)
+    with pytest.raises(UnknownName, match="'read'"):
+        space.compose([space.sample(np.random.default_rng(0)).vector], None, "reed")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import hwnasbench
-from hwnasbench.devices import by_name, load_catalog
+from hwnasbench.devices import by_name, catalog, load_catalog
+from hwnasbench.devices.parameters import fit_of
 from hwnasbench.errors import CorruptFile
 from hwnasbench.paths import PACKAGE_DATA
 from hwnasbench.spaces.defaults import load_defaults
@@ -87,3 +88,16 @@ def test_a_bad_defaults_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text("[defaults]\nbacth = 1\n")
     with pytest.raises(CorruptFile, match="'batch'"):
         load_defaults(tmp_path)
+
+
+def test_no_file_overrides_what_was_fitted() -> None:
+    """A device simulates with what its scorecards judge."""
+    for name, device in load_catalog().items():
+        own = set(device.cost.get("parameters", {}))
+        assert not own & set(fit_of(name).get("parameters", {})), name
+
+
+def test_the_pixel_4s_edge_tpu_has_what_was_fitted_to_the_corals() -> None:
+    own, fitted = catalog()["edgetpu_pixel4"].parameters(), fit_of("edgetpu")["parameters"]
+    for name in ("window_on_rows", "vector_lanes", "layer_us", "vector_us"):
+        assert own[name]["value"] == pytest.approx(fitted[name]["value"], rel=1e-3), name

@@ -127,3 +127,17 @@ def test_designs_do_not_pile_up() -> None:
         bench.query(0, device=Systolic(clock_mhz=500.0 + number), metrics=("latency",))
     assert len(bench._plans) <= 1024
     assert len(bench.settings) <= 1024
+
+
+def test_requests_that_no_pair_answers_are_refused() -> None:
+    bench = hwnasbench.load(joint(spaces.get("nasbench201"), "systolic"), data="shipped")
+    vectors = bench.space.sample_many(np.random.default_rng(0), 3)
+    for request in ({"kinds": ["measured"]}, {"source": "help"}):
+        with pytest.raises(NoColumn, match="simulated"):
+            bench.query_many(vectors, metrics=["latency"], **request)
+    with pytest.raises(TypeError, match="engines"):
+        bench.query_many(vectors, metrics=["latency"], engines="tflite")
+    with pytest.raises(InvalidRequest, match="batch=True"):
+        bench.query_many(vectors, metrics=["latency"], batch=True)
+    one, two = (bench.query_many(vectors, metrics=["latency"], batch=batch).latency for batch in (2, np.int64(2)))
+    assert one.tolist() == two.tolist()

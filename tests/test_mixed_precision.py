@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import hwnasbench
 from hwnasbench import spaces
 from hwnasbench.errors import InvalidArchitecture, InvalidRequest
 from hwnasbench.networks.layers import Op
@@ -146,3 +147,15 @@ def test_faults():
         space.parse(base.format(0))
     with pytest.raises(InvalidArchitecture, match="x8a8"):
         space.parse(text.replace("w8a8", "x8a8", 1))
+
+
+@pytest.mark.parametrize("name", ["nasbench201", "mobilenetv2"])
+def test_uniform_bits_need_the_memory_of_the_precision(name: str) -> None:
+    """Scratch buffers of a microcontroller's layers, too."""
+    base = spaces.get(name)
+    mixed = mixed_precision(base, (8,), (8,))
+    arch = base.sample(np.random.default_rng(3))
+    for device in ("nucleo_f446re", "nicla_sense"):
+        uniform = hwnasbench.load(mixed, data="shipped").query(mixed.uniform(arch, "int8"), device=device)
+        plain = hwnasbench.load(base, data="shipped").query(arch, device=device, kinds="simulated")
+        assert uniform.peak_memory == pytest.approx(plain.peak_memory, rel=1e-12), device

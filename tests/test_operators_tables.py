@@ -14,10 +14,12 @@ import pytest
 from data_builders.operators import ofa_luts, spnas_pixel1, tfnas, tinynas_v100
 from hwnasbench import spaces
 from hwnasbench.errors import CorruptFile, UnsafePickle
-from hwnasbench.networks.layers import Activation, Op
+from hwnasbench.networks.layers import INPUT, Activation, Builder, Op
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from hwnasbench.networks import Network
 
 STEM = "Conv-input:224x224x3-output:112x112x32"
 ENTRY = "{}:\n  count: 982\n  mean: 4.083755600814664\n  var: 0.2502372872758427\n"
@@ -31,7 +33,7 @@ BLOCK = "MBInvertedResBlock_112_16_16_24_k3_s2_relu"
 def test_phones_as_published(sources: Path) -> None:
     pixel1 = list(ofa_luts.pixel1(sources / "ofa_luts"))
     assert len(pixel1) == 72
-    assert (pixel1[0].name, pixel1[0].latency, pixel1[0].count) == (STEM, 4.083755600814664, 982)
+    assert (pixel1[0].name, pixel1[0].latency) == (STEM, 4.083755600814664)
     assert pixel1[0].network.macs == 112 * 112 * 32 * 27
     for size in ofa_luts.NOTE10:
         assert len(list(ofa_luts.note10(sources / "ofa_luts", size))) == 96
@@ -116,6 +118,12 @@ def test_tfnas_as_published(sources: Path, device: str, base: float, first: floa
     assert all(wide % 8 == 0 and wide > block.in_channels and latency > 0 for block, wide, latency in rows)
 
 
+def alone(block: tfnas.Block, wide: int) -> Network:
+    builder = Builder((block.in_channels, block.size, block.size))
+    block.lay(builder, INPUT, wide)
+    return builder.build("block", "imagenet")
+
+
 @pytest.mark.sources
 def test_tfnas_networks_are_base_and_blocks(sources: Path) -> None:
     table = tfnas.table(sources / "tfnas", "titan_rtx")
@@ -123,7 +131,7 @@ def test_tfnas_networks_are_base_and_blocks(sources: Path) -> None:
     for _ in range(20):
         chosen = tfnas.draw(table, rng)
         network = tfnas.network(chosen)
-        blocks = sum(block.network(wide).macs for block, wide in chosen)
+        blocks = sum(alone(block, wide).macs for block, wide in chosen)
         stem = 112 * 112 * (32 * 27 + 32 * 9 + 32 * 16) + 2 * 32 * 8
         assert network.macs == stem + blocks + 49 * 320 * 1280 + 1280 * 1000
         assert table.latency(chosen) == pytest.approx(
@@ -133,7 +141,7 @@ def test_tfnas_networks_are_base_and_blocks(sources: Path) -> None:
 
 
 def test_a_tfnas_block_by_hand() -> None:
-    layers = tfnas.Block(14, 80, 160, 112, 5, 1, "swish").network(400).layers
+    layers = alone(tfnas.Block(14, 80, 160, 112, 5, 1, "swish"), 400).layers
     assert layers["op"].tolist() == [Op.CONV, Op.CONV, Op.GLOBAL_POOL, Op.CONV, Op.CONV, Op.MUL, Op.CONV]
     assert layers["out_channels"].tolist() == [400, 400, 400, 160, 400, 400, 112]
     gates = [Activation.SWISH, Activation.SIGMOID]
@@ -277,4 +285,31 @@ def test_a_damaged_spnas_file_is_refused(tmp_path: Path, damage: str) -> None:
         content["3"]["2"] = 0 if damage == "zero" else "fast"
     path.write_text(damage if damage[0] in "{[" else json.dumps(content), "utf-8")
     with pytest.raises(CorruptFile):
+        list(spnas_pixel1.rows(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"\xff\xfe", "is not text"),
+        (b"", "is empty"),
+        (ENTRY.format(STEM).replace("4.083755600814664", "4.0.8").encode(), "'4.0.8'"),
+        (ENTRY.format(STEM).replace("4.083755600814664", "0").encode(), "'0'"),
+    ],
+)
+def test_a_damaged_table_of_blocks_is_refused(tmp_path: Path, text: bytes, says: str) -> None:
+    path = tmp_path / ofa_luts.PIXEL1
+    path.parent.mkdir(parents=True)
+    path.write_bytes(text)
+    with pytest.raises(CorruptFile, match=says):
+        list(ofa_luts.pixel1(tmp_path))
+
+
+def test_a_block_without_a_time_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / spnas_pixel1.FILE
+    path.parent.mkdir(parents=True)
+    blocks = {str(block): {str(choice): 1.0 for choice in range(4)} for block in range(22)}
+    blocks["3"]["2"] = float("nan")
+    path.write_text(json.dumps(blocks), "utf-8")
+    with pytest.raises(CorruptFile, match="takes no time"):
         list(spnas_pixel1.rows(tmp_path))

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from data_builders.operators.imagenet_networks import known
+from data_builders.operators.text import read_text
 from data_builders.operators.torch_layouts import TorchBuilder, torchinfo_macs
 from hwnasbench.errors import CorruptFile
 from hwnasbench.networks.layers import INPUT, Activation
@@ -121,14 +122,16 @@ def rows(root: Path) -> Iterator[Row]:
 
 
 def _read(path: Path) -> Iterator[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as stream:
-        yield from csv.DictReader(stream)
+    yield from csv.DictReader(read_text(path).splitlines())
 
 
 def _loops(folder: Path) -> dict[str, float]:
     """Return the milliseconds of a call, averaged over the minute that power was sampled in, by network."""
     path = folder / "power_latency_output" / "big_power.csv"
-    return {record["model_name"]: 1000 * float(record["average_latency (s)"]) for record in _read(path)}
+    try:
+        return {record["model_name"]: 1000 * float(record["average_latency (s)"]) for record in _read(path)}
+    except (KeyError, ValueError, TypeError) as error:
+        raise CorruptFile(f"{path} has a malformed record: {error!r}") from error
 
 
 def _row(family: str, record: Mapping[str, str], loops: Mapping[str, float]) -> Row:

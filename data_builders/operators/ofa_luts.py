@@ -7,10 +7,12 @@ and h-swish, 1 or 0.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from data_builders.operators.text import read_text
 from hwnasbench.errors import CorruptFile
 from hwnasbench.networks.layers import INPUT, Activation, Builder
 from hwnasbench.spaces.mbconv import divisible, inverted_residual
@@ -24,19 +26,18 @@ if TYPE_CHECKING:
 #: Side of the network's image: file.
 NOTE10 = {size: f"ofa/note10/{size}_lookup_table.yaml" for size in (160, 176, 192, 208, 224)}
 PIXEL1 = "proxylessnas/mobile_trim.yaml"
-_ENTRY = re.compile(r"(\S+):\n {2}count: (\d+)\n {2}mean: (\d[\d.e+-]*)\n {2}(?:std|var): \d[\d.e+-]*\n")
+_ENTRY = re.compile(r"(\S+):\n {2}count: \d+\n {2}mean: (\d[\d.e+-]*)\n {2}(?:std|var): \d[\d.e+-]*\n")
 _SHAPES = re.compile(r"(\w+)-input:(\d+)x\2x(\d+)-output:(?:(\d+)x\4x)?(\d+)(.*)")
 _BLOCK = re.compile(r"-expand:(\d+)-kernel:([357])-stride:([12])-idskip:([01])(?:-se:([01])-hs:([01]))?")
 
 
 @dataclass(frozen=True)
 class Row:
-    """One measured block: its name, its layers, mean milliseconds and how many times it was timed."""
+    """One measured block: its name, its layers and mean milliseconds."""
 
     name: str
     network: Network
     latency: float
-    count: int
 
 
 def note10(root: Path, size: int) -> Iterator[Row]:
@@ -56,13 +57,23 @@ def pixel1(root: Path) -> Iterator[Row]:
 
 
 def _rows(path: Path) -> Iterator[Row]:
-    text, at = path.read_text("utf-8"), 0
+    text, at = read_text(path), 0
     while at < len(text):
         match = _ENTRY.match(text, at)
         if not match:
             raise CorruptFile(f"{path} holds {text[at : at + 60]!r} where a block, its count and its mean are expected")
-        yield Row(match[1], _network(match[1]), float(match[3]), int(match[2]))
+        yield Row(match[1], _network(match[1]), _positive(path, match[2]))
         at = match.end()
+
+
+def _positive(path: Path, text: str) -> float:
+    try:
+        latency = float(text)
+    except ValueError:
+        latency = 0.0
+    if not 0 < latency < math.inf:
+        raise CorruptFile(f"{path} has the mean {text!r}; expected a positive number")
+    return latency
 
 
 def _network(name: str) -> Network:

@@ -52,7 +52,7 @@ def rows(root: Path) -> Iterator[Row]:
         found = [[float(content[str(block)][str(c)]) for c in range(len(CANDIDATES))] for block in range(BLOCKS)]
     except (ValueError, KeyError, TypeError, IndexError) as error:
         raise CorruptFile(f"{FILE} does not hold 22 blocks of four numbers: {error!r}") from error
-    if len(content) != BLOCKS or min(map(min, found)) <= 0:
+    if len(content) != BLOCKS or not all(value > 0 for block in found for value in block):
         raise CorruptFile(f"{FILE} holds {len(content)} blocks, or one that takes no time")
     size, channels, position = RESOLUTION // 2, FIRST_CHANNELS, 0
     for out, blocks, first_stride in STAGES[:-1]:

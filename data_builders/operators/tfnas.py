@@ -67,12 +67,6 @@ class Block:
         out, kernel, stride = self.out_channels, self.kernel, self.stride
         return inverted_residual(builder, x, out, kernel, stride, wide, act, squeeze=self.squeeze, gates=gates)
 
-    def network(self, wide: int) -> Network:
-        """Return the block with `wide` inner channels alone."""
-        builder = Builder((self.in_channels, self.size, self.size))
-        self.lay(builder, INPUT, wide)
-        return builder.build("block", "imagenet")
-
 
 @dataclass(frozen=True)
 class Table:

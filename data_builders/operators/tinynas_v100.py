@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from data_builders.operators.text import read_text
 from hwnasbench.errors import CorruptFile
 from hwnasbench.networks.layers import INPUT, Builder
 
@@ -67,7 +68,7 @@ def rows(root: Path, precision: str) -> Iterator[Row]:
     CorruptFile
         When a line is of no known form, its image is not square, or its time is 0.
     """
-    for number, line in enumerate((root / FILES[precision]).read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(read_text(root / FILES[precision]).splitlines(), 1):
         match = _LINE.fullmatch(line)
         if not match:
             raise CorruptFile(f"{FILES[precision]}, line {number}: {line!r} is no convolution and its time")

@@ -27,7 +27,8 @@ DRAWN = (
     ("fbnet", "cifar100"),
     ("fbnet", "imagenet"),
 )
-#: Those that were asked about later: no form and no parameter of a cost model was chosen with their layers in sight.
+#: Those that were asked about later: nothing was fitted to their layers (docs/fidelity.md says what was known of them
+#: when forms changed).
 LATER = (("mobilenetv2", "imagenet"), ("ofa_mobilenetv3", "imagenet"), ("proxylessnas", "imagenet"))
 #: How many later layers the shipped tables hold, of 2,387.
 LATER_LAYERS = 150

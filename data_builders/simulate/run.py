@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from data_builders import simulate
 from data_builders.build import follow_parent
-from hwnasbench.errors import InvalidRequest, UnknownName
+from hwnasbench.errors import CorruptFile, InvalidRequest, UnknownName
 from hwnasbench.networks import LAYER
 from hwnasbench.tables.write import atomically, write_table
 
@@ -121,7 +121,12 @@ _Job = tuple[int, int, tuple[str, "NDArray[np.void]"], Path]
 
 def _earlier(path: Path, about: dict[str, str]) -> pa.Table:
     """Return the rows of an earlier table, without their part; refuse numbers that another run would not give."""
-    table = pq.read_table(path, partitioning=None)
+    try:
+        table = pq.read_table(path, partitioning=None)
+    except OSError as error:
+        raise InvalidRequest(f"{path} cannot be read: {error}") from error
+    except pa.ArrowInvalid as error:
+        raise CorruptFile(f"{path} is no Parquet table: {error}") from error
     noted = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
     then, now = json.loads(noted.get("settings", "{}")), json.loads(about["settings"])
     pairs = [(name, noted.get(name), about[name]) for name in ("tool", "version")]

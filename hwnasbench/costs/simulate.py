@@ -121,11 +121,16 @@ class Simulator:
         total["peak_memory"] = (parts.peaks * (bits / 8) * self.batch + scratch) / 1024
         total["latency"] = total["latency"] + self.model.overhead(self.values)
         if self.precision == PER_LAYER or not self.model.sequential:
-            self._each_network(space, vectors, dataset, total)
+            self._each_network(space, vectors, dataset, total, scratch)
         return self._answers(total)
 
     def _each_network(
-        self, space: Space, vectors: NDArray[np.int8], dataset: str, total: dict[str, NDArray[np.float64]]
+        self,
+        space: Space,
+        vectors: NDArray[np.int8],
+        dataset: str,
+        total: dict[str, NDArray[np.float64]],
+        scratch: NDArray[np.float64],
     ) -> None:
         """Replace what is no sum over layers: the memory of mixed bits, the latency of parallel branches."""
         from hwnasbench.networks.memory import peak_bytes
@@ -136,7 +141,7 @@ class Simulator:
                 continue
             network = executed(network, self.runs)
             if self.precision == PER_LAYER:
-                total["peak_memory"][row] = peak_bytes(network) * self.batch / 1024
+                total["peak_memory"][row] = (peak_bytes(network) * self.batch + scratch[row]) / 1024
             if not self.model.sequential:
                 costs = self.model.cost(Layers(self._with_bits(network.layers), self.batch), self.values)
                 total["latency"][row] = self.model.network_latency(network, costs, self.values, self.batch)

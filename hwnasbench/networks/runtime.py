@@ -19,6 +19,17 @@ if TYPE_CHECKING:
 RUNS = ("live", "read", "nonzero", "all")
 
 
+def check_runs(runs: str) -> None:
+    """Refuse a word that is none of `RUNS`.
+
+    Raises
+    ------
+    UnknownName
+    """
+    if runs not in RUNS:
+        raise UnknownName("runs", runs, RUNS)
+
+
 def executed(network: Network, runs: str) -> Network:
     """Return the network that a runtime executes.
 
@@ -38,8 +49,7 @@ def executed(network: Network, runs: str) -> Network:
     UnknownName
         When `runs` is none of the words.
     """
-    if runs not in RUNS:
-        raise UnknownName("runs", runs, RUNS)
+    check_runs(runs)
     if runs == "all":
         return network
     sources: list[list[int]] = [[] for _ in range(len(network))]

@@ -93,6 +93,9 @@ class LayerwiseSpace(Space):
 
     def compose(self, archs: Any, dataset: str | None = None, runs: str = "live") -> Composition:
         """Return networks as sums of fragments; of a chain all layers are live. See `Space.compose`."""
+        from hwnasbench.networks.runtime import check_runs
+
+        check_runs(runs)
         chosen = self._dataset(dataset)
         vectors = self.vectors(archs)
         return self._fragments_of(chosen).compose(vectors, self.slot_codes(vectors, chosen))

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hwnasbench.errors import UnknownName
 from hwnasbench.networks.layers import INPUT, Builder
 from hwnasbench.networks.memory import peak_elements
-from hwnasbench.networks.runtime import RUNS
+from hwnasbench.networks.runtime import check_runs
 from hwnasbench.spaces.chain import Composition
 from hwnasbench.spaces.nasbench201 import CONV1, CONV3, EDGES, NONE, POOL, SKIP
 from hwnasbench.spaces.nasbench201_features import live_vectors
@@ -59,6 +58,7 @@ def compose(space: NasBench201, vectors: NDArray[Any], dataset: str, runs: str =
         When `runs` is none of the words.
     """
     pool, starts, frame_peak = _fragments(space, dataset)
+    check_runs(runs)
     live, zeros, whole = live_vectors(vectors), runs == "all", runs in ("nonzero", "all")
     connected = (live != NONE).any(axis=1)
     run = live if runs == "live" else executed_vectors(vectors, runs)
@@ -113,13 +113,7 @@ def executed_vectors(vectors: NDArray[Any], runs: str) -> NDArray[np.int8]:
     vectors : (n, 6) ndarray of int
     runs : {"read", "nonzero", "all"}
 
-    Raises
-    ------
-    UnknownName
-        When `runs` is another word.
     """
-    if runs not in RUNS[1:]:
-        raise UnknownName("runs", runs, RUNS)
     out = np.array(vectors, np.int8)
     if runs != "read":
         return out

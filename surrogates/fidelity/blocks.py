@@ -56,9 +56,9 @@ def _scores(sources: Path) -> list[str]:
     """Return the held-out scores, and what one row does to the Pixel 1's."""
     lines = [
         "Rooflines fitted to tables of single blocks and layers, each row judged by a fit that never saw it (5 folds;",
-        "one block at five image sizes, or one convolution at four batches, is in one fold). A row of TF-NAS's Xeon is",
-        "a whole network as its table adds it up, since its numbers of a block seem sorted by its width. All rows of a",
-        "device share one set of constants, at all precisions.",
+        "one block at five image sizes, or one convolution at any batch and precision, is in one fold). A row of",
+        "TF-NAS's Xeon is a whole network as its table adds it up, since its numbers of a block seem sorted by its",
+        "width. All rows of a device share one set of constants, at all precisions.",
         "",
         "| device | precision | rows | MAPE [%] | median error [%] | Spearman | R2 of logarithms |",
         "|---|---|---|---|---|---|---|",

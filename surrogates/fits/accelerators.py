@@ -23,12 +23,15 @@ ULTRA96 = {"dram_gbps": 3.0, "layer_us": 5.0, "call_us": 100.0, "activation_lane
 _DESIGNS: list[Parameters] = [
     {"overlap": overlap, "depthwise_lanes": lanes} for overlap in (0.0, 0.5, 1.0) for lanes in (32, 64, 128, 256)
 ]
-_GROUPS: list[Parameters] = [{"groups_at_once": groups} for groups in (1, 2, 4, 8, 16, 128)]
+_GROUPS: list[Parameters] = [
+    {"groups_at_once": groups, "vector_lanes": lanes} for groups in (1, 2, 4, 8, 16, 128) for lanes in (0, 8, 32)
+]
 _EDGE_TPU = {"dram_gbps": 1.0, "layer_us": 3.0, "call_us": 200.0, "vector_us": 2.0}
 _ARRAYS: list[Parameters] = [
     {"window_on_rows": window, "vector_lanes": lanes} for window in (0, 1) for lanes in (4, 8, 16, 32, 64)
 ]
-_TPU = {"dram_gbps": 100.0, "layer_us": 5.0, "call_us": 100.0}
+# One large batch says nothing of overheads.
+_TPU = {"dram_gbps": 100.0}
 #: Device: space, what is fitted and where the search starts, and designs of which one is taken.
 NETWORKS: dict[str, tuple[str, dict[str, float], list[Parameters]]] = {
     "eyeriss": ("nasbench201", {"clock_mhz": 200.0, "dram_gbps": 2.0}, []),
@@ -63,7 +66,9 @@ def fits(sources: Path) -> Iterator[Fit]:
         options = [{**design, **word} for design in designs or [{}] for word in runs]
         held = samples.held_out(catalog()[device], {label: sample}, begin, None, options)
         source = f"{columns[key].source}: {label} {key[2]}"
-        card = scorecard("latency", f"{source} ({label})", sample.values, held.values[label], folds=folds.FOLDS)
+        card = scorecard(
+            "latency", f"{source} ({label})", sample.values, held.values[label], folds=folds.FOLDS, **sample.keys
+        )
         yield Fit(device, catalog()[device].cost["model"], source, held.best, [card])
     blocks = ultra96(sources)
     held = samples.held_out(catalog()["ultra96"], {"blocks": blocks}, ULTRA96)

@@ -44,8 +44,7 @@ def fits(sources: Path) -> Iterator[Fit]:
     yield fit_device("pixel1", {"blocks": pixel1(sources)}, "ofa_luts: proxylessnas/mobile_trim.yaml")
     drawn = {"sums of blocks": drawn_networks(sources, "xeon_6130")}
     yield fit_device("xeon_6130", drawn, f"tfnas: {NETWORKS} networks as latency_cpu.pkl adds them up")
-    layers = {f"convolutions, {name}": convolutions(sources, name) for name in tinynas_v100.FILES}
-    yield fit_device("v100_tensorrt", layers, "tinynas_v100: conv_data.out at batch 1, 32, 64 and 128")
+    yield fit_device("v100_tensorrt", convolutions(sources), "tinynas_v100: conv_data.out at batch 1, 32, 64 and 128")
 
 
 def note10(sources: Path) -> Stack:
@@ -79,14 +78,26 @@ def drawn_networks(sources: Path, device: str, count: int = NETWORKS) -> Stack:
     return Stack(networks, true, [str(blocks) for blocks in chosen], tfnas.FILES[device][1])
 
 
-def convolutions(sources: Path, precision: str) -> Stack:
-    """Return convolutions drawn from TinyNAS's file of a precision; one convolution at four batches is in one fold."""
-    known = [row for row in tinynas_v100.rows(sources / "tinynas_v100", precision) if row.latency is not None]
-    drawn = np.sort(np.random.default_rng(SEED).permutation(len(known))[:CONVOLUTIONS])
-    rows = [known[number] for number in drawn]
-    networks = [row.network(precision) for row in rows]
-    names = [str((row.key[0], *row.key[2:-1])) for row in rows]
-    return Stack(networks, (float(row.latency or 0) for row in rows), names, [row.batch for row in rows])
+def convolutions(sources: Path) -> dict[str, Stack]:
+    """Return convolutions drawn from TinyNAS's file of each precision.
+
+    One convolution is in one fold, whatever its batch and its precision.
+    """
+    out, names = {}, {}
+    for precision in tinynas_v100.FILES:
+        known = [row for row in tinynas_v100.rows(sources / "tinynas_v100", precision) if row.latency is not None]
+        drawn = np.sort(np.random.default_rng(SEED).permutation(len(known))[:CONVOLUTIONS])
+        rows = [known[number] for number in drawn]
+        label = f"convolutions, {precision}"
+        names[label] = [str((row.key[0], *row.key[2:-1])) for row in rows]
+        networks = [row.network(precision) for row in rows]
+        times = (float(row.latency or 0) for row in rows)
+        out[label] = Stack(networks, times, names[label], [row.batch for row in rows])
+    every = sorted({name for found in names.values() for name in found})
+    fold = dict(zip(every, folds.assign(every).tolist(), strict=True))
+    for label, part in out.items():
+        part.fold = np.array([fold[name] for name in names[label]], np.int8)
+    return out
 
 
 def fit_device(device: str, taken: Mapping[str, Stack], source: str) -> Fit:

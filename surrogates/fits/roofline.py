@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from hwnasbench.devices import Device
     from surrogates.fits.samples import Networks, Parameters
 
-_CELL = ("conv_gmacs", "pointwise_gmacs", "pool_gops", "bandwidth_gbps", "launch_us", "light_us", "call_us")
+_RATES = ("conv_gmacs", "pointwise_gmacs", "pool_gops", "bandwidth_gbps")
+_OVERHEADS = ("launch_us", "light_us", "call_us")
 _BLOCK = ("depthwise_gmacs",)
 _GROUPED = ("grouped_gmacs",)
 #: What random networks of one kernel each, and of few outputs, tell as well.
@@ -77,11 +78,14 @@ def fit(device: Device, taken: dict[str, Networks], source: str, energies: Seque
         begin["linear_gmacs"] = 1.0
     held = samples.held_out(device, taken, begin, _highest(device, names), samples.run_options(taken))
     cards = [
-        scorecard("latency", f"{source} ({label})", sample.values, held.values[label], folds=folds.FOLDS)
+        scorecard("latency", f"{source} ({label})", sample.values, held.values[label], folds=folds.FOLDS, **sample.keys)
         for label, sample in taken.items()
     ]
     best = dict(held.best)
+    known = {len(sample.values): sample.fold for sample in taken.values()}
     for origin, sample in energies:
+        # A network's energy is judged by latencies that never saw it only where both are in one fold.
+        assert np.array_equal(known[len(sample.values)], sample.fold), origin
         powers, card = _energy(device, sample, held, origin)
         best.update(powers)
         cards.append(card)
@@ -89,11 +93,12 @@ def fit(device: Device, taken: dict[str, Networks], source: str, energies: Seque
 
 
 def _names(taken: dict[str, Networks]) -> tuple[str, ...]:
+    """Return what the samples can tell: large batches say nothing of what a call or a layer costs before it starts."""
+    names = _RATES + (_OVERHEADS if any(sample.keys.get("batch", 1) == 1 for sample in taken.values()) else ())
     if RANDOM in taken:
-        return _CELL + _RANDOM
-    blocks = any(not label.startswith("nasbench201") for label in taken)
-    grouped = any(label.startswith("fbnet") for label in taken)
-    return _CELL + (_BLOCK if blocks else ()) + (_GROUPED if grouped else ())
+        return names + _RANDOM
+    found = {sample.keys["space"] for sample in taken.values()}
+    return names + (_BLOCK if found - {"nasbench201"} else ()) + (_GROUPED if "fbnet" in found else ())
 
 
 def _highest(device: Device, names: tuple[str, ...]) -> dict[str, float]:
@@ -115,7 +120,7 @@ def _energy(
         design = _design(device, sample, found)
         values[mine] = design[mine] @ _powers(design[~mine], sample.values[~mine])
     best = _powers(_design(device, sample, held.best), sample.values)
-    card = scorecard("energy", origin, sample.values, values, folds=folds.FOLDS)
+    card = scorecard("energy", origin, sample.values, values, folds=folds.FOLDS, **sample.keys)
     return {**dict(zip(_POWERS, best.tolist(), strict=True)), "buffer_pj_per_byte": 0.0}, card
 
 

@@ -57,6 +57,7 @@ class Networks(Protocol):
 
     values: NDArray[np.float64]
     fold: NDArray[np.int8]
+    keys: dict[str, Any]
 
     def at(self, runs: str) -> Layered:
         """Return the layers that run; see `hwnasbench.networks.runtime.RUNS`."""
@@ -85,13 +86,22 @@ class Sample:
         In the metric's unit.
     fold : (n,) ndarray of int8
         The same for networks of equal function.
+    keys : dict
+        What a scorecard of them says: space, dataset, batch and precision, and that they are whole networks.
     """
 
     def __init__(
-        self, space: str, dataset: str, vectors: NDArray[np.int8], values: NDArray[Any], bits: Any, batch: int
+        self, space: str, dataset: str, vectors: NDArray[np.int8], values: NDArray[Any], precision: str, batch: int
     ) -> None:
         self._space = spaces.get(space)
-        self._dataset, self._vectors, self._bits, self._batch = dataset, vectors, bits, batch
+        self._vectors = vectors
+        self.keys: dict[str, Any] = {
+            "of": "networks",
+            "space": space,
+            "dataset": dataset,
+            "batch": batch,
+            "precision": precision,
+        }
         self._tables: dict[str, Table] = {}
         self.values = values
         self.fold = folds.assign([self._space.canonical(tuple(vector)) for vector in vectors.tolist()])
@@ -103,14 +113,14 @@ class Sample:
         return self._tables[runs]
 
     def _table(self, runs: str) -> Table:
-        parts = self._space.compose(self._vectors, self._dataset, runs)
+        parts = self._space.compose(self._vectors, self.keys["dataset"], runs)
         pool = parts.pool.copy()
-        pool["weight_bits"], pool["activation_bits"] = self._bits
+        pool["weight_bits"], pool["activation_bits"] = precision_bits(self.keys["precision"])
         fragments = np.repeat(np.arange(len(parts.starts) - 1), np.diff(parts.starts))
         counts = np.zeros((len(self._vectors), len(parts.starts) - 1))
         for slot, weight in enumerate(np.asarray(parts.weights).tolist()):
             counts[np.arange(len(counts)), parts.codes[:, slot]] += weight
-        return Table(Layers(pool, self._batch), counts[:, fragments])
+        return Table(Layers(pool, self.keys["batch"]), counts[:, fragments])
 
 
 class Stack:
@@ -124,6 +134,8 @@ class Stack:
     values : (n,) ndarray of float
     fold : (n,) ndarray of int8
         The same for networks of one name.
+    keys : dict
+        What a scorecard of them says besides.
     """
 
     def __init__(
@@ -135,6 +147,7 @@ class Stack:
         self.count = len(self.layers)
         self.values = np.fromiter(values, np.float64)
         self.fold = folds.assign(names)
+        self.keys: dict[str, Any] = {}
 
     def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sum over the layers of each network."""
@@ -183,12 +196,12 @@ def take(device: Device, found: Found) -> Sample:
     space = spaces.get(column.space)
     rows = rows_of(found)
     vectors = space.vectors([column.archs[row] for row in rows])
-    bits = precision_bits(str(device.defaults.get("precision", "fp32")))
+    precision = str(device.defaults.get("precision", "fp32"))
     batch = int(column.keys.get("batch") or 1)
     taken = np.asarray(column.values, np.float64)[rows]
     if column.metric == "throughput":
         taken = batch / taken * 1000
-    return Sample(column.space, str(column.keys["dataset"]), vectors, taken, bits, batch)
+    return Sample(column.space, str(column.keys["dataset"]), vectors, taken, precision, batch)
 
 
 def rows_of(found: Found) -> NDArray[np.intp]:
