@@ -5,11 +5,14 @@ usage: python scripts/make_docs.py
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from pathlib import Path
 
 import hwnasbench
 from hwnasbench import spaces
 from hwnasbench.devices import Device, load_catalog
+from hwnasbench.devices.parameters import EVIDENCE, fit_of
 from hwnasbench.tables.store import Column
 
 PAGE = Path(__file__).parent.parent / "docs" / "devices.md"
@@ -21,6 +24,18 @@ the importer assumed (such values carry a flag). "of" says what the shipped pred
 
 | device | name and aliases | class | space | metrics | data sets | engine | precision | batch | of | sources |
 |---|---|---|---|---|---|---|---|---|---|---|
+"""
+
+
+SIMULATED = """
+
+## How each is simulated
+
+Every device, in every space, by its cost model; [how wrong that is](fidelity.md). The parameters are counted by their
+evidence: read in a file, fitted to measurements, recalled (nobody could check them), or chosen (a design).
+
+| device | class | cost model | precisions | read | fitted | recalled | chosen | fitted to |
+|---|---|---|---|---|---|---|---|---|
 """
 
 
@@ -50,6 +65,21 @@ def row(device: Device, space: str, columns: list[Column]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
+def simulated_row(device: Device) -> str:
+    """Return one line of the second table."""
+    counts = Counter(record["evidence"] for record in device.parameters().values())
+    cards = fit_of(device.name).get("scorecards", ())
+    cells = [
+        f"`{device.name}`",
+        device.device_class,
+        device.cost["model"],
+        ", ".join(device.cost["precisions"]),
+        *(str(counts[word]) for word in EVIDENCE),
+        ", ".join(sorted({source for card in cards for source in re.findall(r"([a-z_0-9]+):", card["source"])})),
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
 def page() -> str:
     """Return the page."""
     lines = []
@@ -62,7 +92,8 @@ def page() -> str:
                 lines.append(row(device, space, columns))
         evidence = "" if device.chip_evidence == "stated" else " (recalled)"
         notes.append(f"- **{device.title}**: chip {device.chip}{evidence}. {device.note}")
-    return INTRODUCTION + "\n".join(lines) + "\n\n## Notes\n\n" + "\n".join(notes) + "\n"
+    simulated = "\n".join(simulated_row(device) for device in load_catalog().values())
+    return INTRODUCTION + "\n".join(lines) + SIMULATED + simulated + "\n\n## Notes\n\n" + "\n".join(notes) + "\n"
 
 
 if __name__ == "__main__":
