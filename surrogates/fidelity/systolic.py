@@ -184,6 +184,7 @@ def _bits(sources: Path | None) -> list[str]:
     lines = [
         "Bits layer by layer against 8 bits (HAQ reports 1.4 to 1.95 x). Assumed: widths of 4 to 8 bits, taken away",
         "where that saves most time until the mean is reached; accuracy, which bounds HAQ's search, is not looked at.",
+        "HAQ's table became no device: its unit is not stated, and only its ratios are used.",
         "",
         "| latencies | mean 7 bits | 6 bits | 5 bits | all 4 bits |",
         "|---|---|---|---|---|",
