@@ -277,7 +277,7 @@ class Benchmark:
             return device
         found = self._catalog.get(device) or catalog().get(device)
         if found is None:
-            raise UnknownName("device", device, [*catalog(), *self._catalog])
+            raise UnknownName("device", device, sorted({*catalog(), *self._catalog}))
         return found
 
     def other_kinds(self, metric: str, column: Column) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwnasbench.costs import model as model_of
-from hwnasbench.costs.base import chunked
+from hwnasbench.costs.base import CostModel, chunked
 from hwnasbench.costs.layers import Layers
 from hwnasbench.costs.simulate import check_precision
 from hwnasbench.errors import InvalidRequest, NoColumn, UnknownName
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hwnasbench.benchmark import Data
-    from hwnasbench.costs.base import Values
     from hwnasbench.devices.accelerator_spaces import JointSpace
     from hwnasbench.results import Result
 
@@ -211,18 +210,21 @@ class JointBenchmark:
         split = len(self.space.base.choices)
         return self.networks.query_many(vectors[:, :split], device=device, metrics=names, **given)
 
-    def _designs(self, vectors: NDArray[np.int8]) -> list[Any]:
-        """Return the parameters of each row's design; None where it cannot be built."""
+    def _buildable(self, vectors: NDArray[np.int8]) -> NDArray[np.bool_]:
+        """Return which rows' designs can be built; their choices are within bounds, but may contradict each other."""
         accelerators = self.space.accelerators
         model = model_of(accelerators.accelerator.model)
         unique, owner = np.unique(vectors, axis=0, return_inverse=True)
-        built: list[Values | None] = []
-        for vector in unique.tolist():
-            try:
-                built.append(model.values(accelerators.design(vector)))
-            except InvalidRequest:
-                built.append(None)
-        return [built[design] for design in owner.reshape(-1).tolist()]
+        built = np.ones(len(unique), np.bool_)
+        if type(model).check is not CostModel.check:
+            designs, values = accelerators.designs(unique), model.values({})
+            for row, chosen in enumerate(zip(*(column.tolist() for column in designs.values()), strict=True)):
+                vars(values).update(zip(designs, chosen, strict=True))
+                try:
+                    model.check(values)
+                except InvalidRequest:
+                    built[row] = False
+        return np.asarray(built[owner.reshape(-1)])
 
     def _pairs(
         self, vectors: NDArray[np.int8], dataset: str | None, precision: str | None, batch: int
@@ -244,11 +246,10 @@ class JointBenchmark:
             )
             for name, column in out.items():
                 column[part] = found[name]
-        each = self._designs(vectors[:, split:])
-        unbuilt = np.array([values is None for values in each], bool)
-        for row in np.flatnonzero(~unbuilt & (status == _OK)).tolist():
-            if not model.fits(each[row], out["peak_memory"][row], out["model_size"][row]):
-                status[row] = _DOES_NOT_FIT
+        unbuilt = ~self._buildable(vectors[:, split:])
+        values = model.values(designs, arrays=True)
+        fitting = model.fits(values, out["peak_memory"], out["model_size"])
+        status[~unbuilt & (status == _OK) & ~fitting] = _DOES_NOT_FIT
         connected = np.where(status == _DISCONNECTED, _DISCONNECTED, _OK)
         always = dict.fromkeys(_OF_DESIGNS, np.full(len(vectors), _OK))
         own_status = {**always, **dict.fromkeys(_NEEDS, connected)}

@@ -210,4 +210,7 @@ class Plan:
         others = self.bench.other_kinds(metric, self.resolved[metric].column)
         if value.status == "not_measured" and others:
             hint = f"; kinds={others!r}" + (' or fill="predicted"' if "predicted" in others else "") + " answers"
+        shortfall = getattr(self.resolved[metric].column, "shortfall", None)  # of simulated columns
+        if value.status == "does_not_fit" and shortfall is not None:
+            hint = f": {shortfall(where)}"
         raise NoValue(f"{metric} of {arch} is {value.status} ({value.source}){hint}")

@@ -155,6 +155,13 @@ class SimulatedColumn(ComputedColumn):
         found = self._found(where)
         return "no_source" if found is None else STATUSES[found.status[0]]
 
+    def shortfall(self, where: Any) -> str:
+        """Return in words by how much a network does not fit."""
+        found, simulator = self.setting.one(where), self.setting.simulator
+        sizes = (float(found[name].values[0]) for name in ("peak_memory", "model_size"))
+        short = simulator.model.shortfall(simulator.values, *sizes)
+        return ", ".join(f"{memory} is {kib:,.1f} KiB short" for memory, kib in short.items())
+
     def std_at(self, where: Any) -> float | None:
         """Return the root mean square error of the device's fit on held-out networks like these, where known."""
         share = spread(self.setting, self.metric)

@@ -32,7 +32,8 @@ SIMULATED = """
 ## How each is simulated
 
 Every device, in every space, by its cost model; [how wrong that is](fidelity.md). The parameters are counted by their
-evidence: read in a file, fitted to measurements, recalled (nobody could check them), or chosen (a design).
+evidence: read in a file, fitted to measurements, recalled (nobody could check them), or chosen (a design). Of desktop
+CPUs, edge GPUs, DSPs, VPUs, TPUs and Edge TPUs there are two: no data of a third were at hand.
 
 | device | class | cost model | precisions | read | fitted | recalled | chosen | fitted to |
 |---|---|---|---|---|---|---|---|---|

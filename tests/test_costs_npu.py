@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 
+from hwnasbench import spaces
 from hwnasbench.costs import model
 from hwnasbench.costs.layers import Layers
+from hwnasbench.costs.simulate import simulate
 from hwnasbench.devices import catalog
 from hwnasbench.errors import InvalidRequest
 from hwnasbench.networks.layers import INPUT, Builder, Op
+from hwnasbench.spaces.fbnet import OPERATORS
 from surrogates.fits import npu as fits
 
 
@@ -75,3 +78,16 @@ def test_wider_activations_and_slower_memory_cost_more():
 def test_blocks_must_match_the_multipliers():
     with pytest.raises(InvalidRequest, match="macs_per_cycle"):
         model("npu").values({"macs_per_cycle": 256})
+
+
+def test_layers_that_a_processor_would_have_to_run() -> None:
+    space = spaces.get("fbnet")
+    for operator, refused in (("k3_e1_g2", True), ("k3_e1", False)):
+        network = space.network([OPERATORS.index(operator)] * 22, "cifar100")
+        for device, expected in (("ethos_u55_128", refused), ("ethos_u65_256", refused), ("ethos_u85_256", False)):
+            latency = simulate(network, catalog()[device])["latency"]
+            assert (latency == "unsupported_layer") == expected, (operator, device)
+            assert isinstance(simulate(network, catalog()[device])["model_size"], float)
+    builder = Builder((8, 16, 16))
+    builder.conv(INPUT, 8, 3, 4)
+    assert simulate(builder.build("wide", "imagenet"), catalog()["ethos_u55_128"])["latency"] == "unsupported_layer"

@@ -89,6 +89,10 @@ class CostModel:
         """Return whether activations and weights (KiB, one number or one a network) are no larger than the memory."""
         return np.ones(np.shape(peak_kib), np.bool_)
 
+    def shortfall(self, values: Values, peak_kib: float, model_kib: float) -> dict[str, float]:
+        """Return by how many KiB a network is too large, for each memory that is too small; see `fits`."""
+        return {}
+
     def workspace(self, layers: Layers, values: Values) -> Floats:
         """Return the bytes of scratch memory that each layer needs beside its tensors."""
         return np.zeros(len(layers))

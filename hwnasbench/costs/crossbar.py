@@ -85,8 +85,12 @@ class Crossbar(CostModel):
 
     def fits(self, values: Values, peak_kib: Any, model_kib: Any) -> Any:
         """Return whether the weights have no more bits than all cells hold."""
-        cells = values.crossbars * values.rows * values.columns * values.bits_per_cell
-        return model_kib * 8192 <= cells
+        return model_kib <= _cells_kib(values)
+
+    def shortfall(self, values: Values, peak_kib: float, model_kib: float) -> dict[str, float]:
+        """Return by how many KiB the weights are too large for the ``cells``; empty where they fit."""
+        short = float(model_kib - _cells_kib(values))
+        return {"cells": short} if short > 0 else {}
 
     def check(self, values: Values) -> None:
         """Refuse cells that cannot hold their bits, and converters that lose those of a dot product."""
@@ -106,6 +110,11 @@ class Crossbar(CostModel):
             v.columns_per_adc <= v.columns,
             f"columns_per_adc={v.columns_per_adc:g}: expected at most columns={v.columns:g}",
         )
+
+
+def _cells_kib(values: Values) -> Any:
+    """Return the KiB that all cells hold."""
+    return values.crossbars * values.rows * values.columns * values.bits_per_cell / 8192
 
 
 def _needed_bits(v: Values) -> int:

@@ -97,7 +97,17 @@ class Npu(CostModel):
             buffer=1e-9 * inside * v.sram_pj_per_byte,
             dram=1e-9 * outside * v.memory_pj_per_byte,
             static=1e-3 * v.static_mw * latency,
+            supported=self._supported(layers, v),
         )
+
+    @staticmethod
+    def _supported(layers: Layers, values: Values) -> Any:
+        """Return which layers the unit runs; a processor beside it would have to run the others."""
+        tall = (layers.kernel - 1.0) * layers.dilation + 1.0
+        window = layers.is_conv | layers.is_pool
+        small = (tall <= values.largest_kernel) & (layers.stride <= values.largest_stride)
+        shuffled = (layers.kind == np.uint8(Op.SHUFFLE)) & (layers.in_height * layers.in_width > 1)
+        return (small | ~window) & ((values.shuffles > 0.5) | ~shuffled)
 
     def overhead(self, values: Values) -> float:
         """Return the milliseconds of a call before its first layer."""
@@ -114,6 +124,11 @@ class Npu(CostModel):
     def fits(self, values: Values, peak_kib: Any, model_kib: Any) -> Any:
         """Return whether the SRAM holds the activations where it must."""
         return (values.tensors_outside > 0.5) | (peak_kib <= values.sram_kib)
+
+    def shortfall(self, values: Values, peak_kib: float, model_kib: float) -> dict[str, float]:
+        """Return by how many KiB the activations are too large for the ``sram``; empty where they fit."""
+        short = float(peak_kib - values.sram_kib)
+        return {"sram": short} if short > 0 and values.tensors_outside <= 0.5 else {}
 
     def check(self, values: Values) -> None:
         """Refuse a block that the multipliers cannot make; see `CostModel.check`."""

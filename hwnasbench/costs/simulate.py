@@ -121,7 +121,7 @@ class Simulator:
         total["peak_memory"] = (parts.peaks * (bits / 8) * self.batch + scratch) / 1024
         total["latency"] = total["latency"] + self.model.overhead(self.values)
         if self.precision == PER_LAYER or not self.model.sequential:
-            self._each_network(space, vectors, dataset, total, scratch)
+            self._each_network(space, vectors, dataset, total, scratch, parts.codes)
         return self._answers(total)
 
     def _each_network(
@@ -131,14 +131,24 @@ class Simulator:
         dataset: str,
         total: dict[str, NDArray[np.float64]],
         scratch: NDArray[np.float64],
+        codes: NDArray[np.int64],
     ) -> None:
-        """Replace what is no sum over layers: the memory of mixed bits, the latency of parallel branches."""
+        """Replace what is no sum over layers: the memory of mixed bits, the latency of parallel branches.
+
+        Networks of the same fragments are looked at once.
+        """
         from hwnasbench.networks.memory import peak_bytes
 
+        first: dict[bytes, int] = {}
         for row, vector in enumerate(vectors):
-            network = space.network(vector, dataset)
             if not total["layers"][row]:
                 continue
+            same = first.setdefault(codes[row].tobytes(), row)
+            if same != row:
+                for name in ("peak_memory", "latency"):
+                    total[name][row] = total[name][same]
+                continue
+            network = space.network(vector, dataset)
             network = executed(network, self.runs)
             if self.precision == PER_LAYER:
                 total["peak_memory"][row] = (peak_bytes(network) * self.batch + scratch[row]) / 1024

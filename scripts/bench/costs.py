@@ -19,10 +19,12 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402
 
+import hwnasbench  # noqa: E402
 from hwnasbench import costs, spaces  # noqa: E402
 from hwnasbench.costs.base import chunked  # noqa: E402
 from hwnasbench.costs.simulate import Simulator  # noqa: E402
 from hwnasbench.devices import catalog  # noqa: E402
+from hwnasbench.devices.accelerator_spaces import joint  # noqa: E402
 from hwnasbench.devices.parameters import parameters  # noqa: E402
 
 PAIRS = 100_000
@@ -96,10 +98,13 @@ def whole_columns(models: Sequence[str]) -> None:
     vectors = space.all_vectors()
     found = {device.cost["model"]: device for device in sorted(set(catalog().values()), key=lambda d: d.name)}
     for name in models:
-        if name in found and costs.model(name).sequential:
+        if name in found:
             start = time.perf_counter()
             Simulator(found[name]).many(space, vectors, "cifar10")
             first = (time.perf_counter() - start) * 1000
+            if not costs.model(name).sequential:  # one network after the other: once is long enough
+                print(f"{f'NAS-Bench-201 whole, {found[name].name}':<58}{first:>8.1f} ms; under {COLUMN_MS} ms: no")
+                continue
             wall, own = timed(lambda: Simulator(found[name]).many(space, vectors, "cifar10"))  # noqa: B023
             met = "yes" if max(first, wall * 1000) < COLUMN_MS else "no"
             text = f"NAS-Bench-201 whole, {found[name].name}"
@@ -143,6 +148,10 @@ def main() -> None:
     whole_columns(arguments.models)
     if "systolic" in arguments.models:
         line(f"{PAIRS:,} pairs of a MobileNetV2 network and a design", PAIRS, "pairs", timed(pairs("systolic"), 1))
+        bench = hwnasbench.load(joint(spaces.get("mobilenetv2"), "systolic"), data="shipped")
+        drawn = bench.space.sample_many(np.random.default_rng(0), PAIRS)
+        seconds = timed(lambda: bench.query_many(drawn, metrics=["latency"]), 1)
+        line("the same by query_many, statuses and designs checked", PAIRS, "pairs", seconds)
     against_zigzag(layers)
 
 

@@ -21,12 +21,19 @@ them here). A held-out score judges layers or networks that the fit never saw.
 """
 
 
+_UNCOMPARED = (
+    "Compared with nothing: every energy of a processor, a TPU and an Edge TPU but those above, every area, every peak",
+    "memory but those of microcontrollers and Ethos-U55, and every precision but the one of the published column.",
+)
+
+
 def evidence() -> str:
     """Return the section that counts the evidence of every constant and lists the recalled ones."""
     lines = ["## Evidence of the constants", "", f"| cost model | {' | '.join(EVIDENCE)} |", "|---" * 5 + "|"]
     for name in costs.names():
         counts = Counter(parameter.evidence for parameter in parameters(name).values())
         lines.append(f"| {name} | " + " | ".join(str(counts[word]) for word in EVIDENCE) + " |")
+    lines += ["", *_UNCOMPARED]
     lines += ["", "Recalled defaults of the models, and what they move:", ""]
     for name in costs.names():
         recalled = [p for p in parameters(name).values() if p.evidence == "recalled"]

@@ -27,7 +27,8 @@ def section(sources: Path | None) -> str:
         "Vela refuses those with an h-swish.",
         "",
         "Aim: 80 % of layers within 20 %. The model searches for no block shapes and does not know what the compiler",
-        "copies to the SRAM; U85's compiler core cannot be read at all. `npu` is without memories, `total` with them.",
+        "copies to the SRAM: the core that makes these numbers is a compiled one, and the one in Python, which can be",
+        "read, gives others. `npu` is without memories, `total` with them.",
         "",
         "| device | cycles | judged on | layers | within 20 % | median error [%] | aim met |",
         "|---|---|---|---|---|---|---|",
@@ -56,6 +57,10 @@ def _sram() -> list[str]:
         "| layers | n | alone within 1 % | alone or with | between |",
         "|---|---|---|---|---|",
         *(_sram_row(name, part) for part, name in enumerate(("first", "later"))),
+        "",
+        "Which weights are buffered, and what is cut into stripes and so takes less than inputs and outputs, follows",
+        "from the compiler's search. On U65 and U85 tensors are outside, and the SRAM is a cache that the compiler",
+        "fills: that is not modelled.",
     ]
 
 
