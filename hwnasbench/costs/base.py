@@ -85,13 +85,27 @@ class CostModel:
             When parameters contradict each other.
         """
 
+    def excess(self, values: Values, peak_kib: Any, model_kib: Any) -> dict[str, Any]:
+        """Return the KiB by which a network is larger than each memory of the device; 0 or less where it fits.
+
+        Parameters
+        ----------
+        values : Values
+        peak_kib, model_kib : float or (n,) ndarray
+            Largest activations and scratch at any time of an inference; weights.
+        """
+        return {}
+
     def fits(self, values: Values, peak_kib: Any, model_kib: Any) -> Any:
-        """Return whether activations and weights (KiB, one number or one a network) are no larger than the memory."""
-        return np.ones(np.shape(peak_kib), np.bool_)
+        """Return whether networks fit every memory; the arguments are those of `excess`."""
+        found = np.ones(np.shape(peak_kib), np.bool_)
+        for kib in self.excess(values, peak_kib, model_kib).values():
+            found = found & (kib <= 0)
+        return found
 
     def shortfall(self, values: Values, peak_kib: float, model_kib: float) -> dict[str, float]:
-        """Return by how many KiB a network is too large, for each memory that is too small; see `fits`."""
-        return {}
+        """Return by how many KiB a network is too large, for each memory that is too small; empty where it fits."""
+        return {name: float(kib) for name, kib in self.excess(values, peak_kib, model_kib).items() if kib > 0}
 
     def workspace(self, layers: Layers, values: Values) -> Floats:
         """Return the bytes of scratch memory that each layer needs beside its tensors."""

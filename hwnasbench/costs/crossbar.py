@@ -83,14 +83,10 @@ class Crossbar(CostModel):
         one = v.rows * v.columns * v.cell_um2 + np.ceil(v.columns / v.columns_per_adc) * adc
         return v.crossbars * one * 1e-6 + v.buffer_kib * v.sram_mm2_per_kib
 
-    def fits(self, values: Values, peak_kib: Any, model_kib: Any) -> Any:
-        """Return whether the weights have no more bits than all cells hold."""
-        return model_kib <= _cells_kib(values)
-
-    def shortfall(self, values: Values, peak_kib: float, model_kib: float) -> dict[str, float]:
-        """Return by how many KiB the weights are too large for the ``cells``; empty where they fit."""
-        short = float(model_kib - _cells_kib(values))
-        return {"cells": short} if short > 0 else {}
+    def excess(self, values: Values, peak_kib: Any, model_kib: Any) -> dict[str, Any]:
+        """Return the KiB of weights that the ``cells`` do not hold; see `CostModel.excess`."""
+        cells = values.crossbars * values.rows * values.columns * values.bits_per_cell
+        return {"cells": model_kib - cells / 8192}
 
     def check(self, values: Values) -> None:
         """Refuse cells that cannot hold their bits, and converters that lose those of a dot product."""
@@ -110,11 +106,6 @@ class Crossbar(CostModel):
             v.columns_per_adc <= v.columns,
             f"columns_per_adc={v.columns_per_adc:g}: expected at most columns={v.columns:g}",
         )
-
-
-def _cells_kib(values: Values) -> Any:
-    """Return the KiB that all cells hold."""
-    return values.crossbars * values.rows * values.columns * values.bits_per_cell / 8192
 
 
 def _needed_bits(v: Values) -> int:

@@ -108,36 +108,12 @@ class Mcu(CostModel):
         size: Floats = layers.weight_bytes + channels * values.channel_flash_bytes + values.layer_flash_bytes
         return size
 
-    def shortfall(self, values: Values, peak_kib: float, model_kib: float) -> dict[str, float]:
-        """Return by how many KiB a network is too large, for each memory that is too small.
-
-        Parameters
-        ----------
-        values : Values
-        peak_kib : float
-            Largest activations and scratch at any time of an inference.
-        model_kib : float
-            Weights.
-
-        Returns
-        -------
-        dict of str to float
-            ``sram`` and ``flash``; empty where the network fits.
-        """
-        sram, flash = _short(values, peak_kib, model_kib)
-        return {memory: float(short) for memory, short in (("sram", sram), ("flash", flash)) if short > 0}
-
-    def fits(self, values: Values, peak_kib: Any, model_kib: Any) -> Any:
-        """Return whether activations fit the SRAM and weights the flash."""
-        sram, flash = _short(values, peak_kib, model_kib)
-        return (sram <= 0) & (flash <= 0)
-
-
-def _short(values: Values, peak_kib: Any, model_kib: Any) -> tuple[Any, Any]:
-    """Return the KiB that a network needs of SRAM and flash beyond what there is."""
-    sram = peak_kib + values.runtime_kib + values.arena_bytes / _KIB - values.sram_kib
-    flash = model_kib + values.code_kib + values.layer_flash_bytes / _KIB - values.flash_kib
-    return sram, flash
+    def excess(self, values: Values, peak_kib: Any, model_kib: Any) -> dict[str, Any]:
+        """Return the KiB that ``sram`` and ``flash`` lack; see `CostModel.excess`."""
+        return {
+            "sram": peak_kib + values.runtime_kib + values.arena_bytes / _KIB - values.sram_kib,
+            "flash": model_kib + values.code_kib + values.layer_flash_bytes / _KIB - values.flash_kib,
+        }
 
 
 def _copies(layers: Layers) -> Mask:

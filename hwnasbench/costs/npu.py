@@ -121,14 +121,9 @@ class Npu(CostModel):
         """Return the area in mm2, SRAM of the system not included."""
         return values.base_mm2 + values.macs_per_cycle * values.mac_mm2
 
-    def fits(self, values: Values, peak_kib: Any, model_kib: Any) -> Any:
-        """Return whether the SRAM holds the activations where it must."""
-        return (values.tensors_outside > 0.5) | (peak_kib <= values.sram_kib)
-
-    def shortfall(self, values: Values, peak_kib: float, model_kib: float) -> dict[str, float]:
-        """Return by how many KiB the activations are too large for the ``sram``; empty where they fit."""
-        short = float(peak_kib - values.sram_kib)
-        return {"sram": short} if short > 0 and values.tensors_outside <= 0.5 else {}
+    def excess(self, values: Values, peak_kib: Any, model_kib: Any) -> dict[str, Any]:
+        """Return the KiB of activations that the ``sram`` does not hold where it must; see `CostModel.excess`."""
+        return {"sram": np.where(values.tensors_outside > 0.5, -np.inf, peak_kib - values.sram_kib)}
 
     def check(self, values: Values) -> None:
         """Refuse a block that the multipliers cannot make; see `CostModel.check`."""
