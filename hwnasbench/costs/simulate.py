@@ -80,7 +80,7 @@ class Simulator:
             raise InvalidRequest(f"batch={batch!r}: expected 1 or more")
         self.batch = batch
         self.metrics = simulated_metrics(device.device_class)
-        self.runs = str(device.parameters().get("runs", {"value": RUNS[0]})["value"])
+        self.runs = RUNS[int(getattr(self.values, "runs", 0))]
 
     def _with_bits(self, table: NDArray[np.void]) -> NDArray[np.void]:
         if self.precision == PER_LAYER:

@@ -61,7 +61,7 @@ def compose(space: NasBench201, vectors: NDArray[Any], dataset: str, runs: str =
     check_runs(runs)
     live, zeros, whole = live_vectors(vectors), runs == "all", runs in ("nonzero", "all")
     connected = (live != NONE).any(axis=1)
-    run = live if runs == "live" else executed_vectors(vectors, runs)
+    run = live if runs == "live" else read_vectors(vectors) if runs == "read" else np.asarray(vectors)
     of_operator = np.full(5, _NOTHING, np.int64)
     of_operator[list(_OPERATORS)] = _FIRST_OPERATOR + np.arange(len(_OPERATORS))
     if not zeros:
@@ -103,20 +103,9 @@ def _fragments(space: NasBench201, dataset: str) -> tuple[NDArray[np.void], NDAr
     return pool, np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64), peak_elements(frame)
 
 
-def executed_vectors(vectors: NDArray[Any], runs: str) -> NDArray[np.int8]:
-    """Return the decision vectors with none on every edge that does not run.
-
-    Of ``read``, a skip that carries nothing does not run.
-
-    Parameters
-    ----------
-    vectors : (n, 6) ndarray of int
-    runs : {"read", "nonzero", "all"}
-
-    """
+def read_vectors(vectors: NDArray[Any]) -> NDArray[np.int8]:
+    """Return decisions with none on every edge that the output does not read, and on skips that carry nothing."""
     out = np.array(vectors, np.int8)
-    if runs != "read":
-        return out
     filled = np.zeros((len(out), 4), np.bool_)
     filled[:, 0] = True
     for edge, (source, target) in enumerate(EDGES):
