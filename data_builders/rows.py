@@ -9,12 +9,14 @@ import numpy as np
 
 from hwnasbench import spaces
 from hwnasbench.errors import CorruptFile
+from hwnasbench.tables.schema import LOOKUPS
 from hwnasbench.tables.write import ColumnData
 from hwnasbench.vocabulary import METRICS, STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pyarrow as pa
     from numpy.typing import NDArray
 
     from hwnasbench.spaces.nasbench201 import NasBench201
@@ -183,3 +185,11 @@ def scatter(rows: NDArray[np.intp], values: Any) -> NDArray[np.float64]:
     out = np.full(len(cells().archs), np.nan)
     out[rows] = np.asarray(values, np.float64)
     return out
+
+
+def lookup_table(record: dict[str, Any], rows: Sequence[tuple[int, int, float]]) -> pa.Table:
+    """Return a look-up table: what all rows share, and (position, choice, value) of each; of the intercept -1, -1."""
+    import pyarrow as pa
+
+    full = [{**record, "position": position, "choice": choice, "value": value} for position, choice, value in rows]
+    return pa.Table.from_pylist(full, schema=LOOKUPS)

@@ -9,13 +9,12 @@ flattened image. It is checked row by row: parameters and multiply-accumulates a
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from data_builders.operators.imagenet_networks import known
-from data_builders.operators.text import read_text
+from data_builders.operators.text import read_csv
 from data_builders.operators.torch_layouts import TorchBuilder, torchinfo_macs
 from hwnasbench.errors import CorruptFile
 from hwnasbench.networks.layers import INPUT, Activation
@@ -100,7 +99,7 @@ class Row:
 def records(root: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """Yield family and record of every listed network, measured or not, from the folder of the source."""
     for family, file in FILES.items():
-        for record in _read(root / "data" / family / file):
+        for record in read_csv(root / "data" / family / file):
             yield family, record
 
 
@@ -121,15 +120,11 @@ def rows(root: Path) -> Iterator[Row]:
             raise CorruptFile(f"{FILES[family]} of {family} has a malformed record: {error!r}") from error
 
 
-def _read(path: Path) -> Iterator[dict[str, str]]:
-    yield from csv.DictReader(read_text(path).splitlines())
-
-
 def _loops(folder: Path) -> dict[str, float]:
     """Return the milliseconds of a call, averaged over the minute that power was sampled in, by network."""
     path = folder / "power_latency_output" / "big_power.csv"
     try:
-        return {record["model_name"]: 1000 * float(record["average_latency (s)"]) for record in _read(path)}
+        return {record["model_name"]: 1000 * float(record["average_latency (s)"]) for record in read_csv(path)}
     except (KeyError, ValueError, TypeError) as error:
         raise CorruptFile(f"{path} has a malformed record: {error!r}") from error
 

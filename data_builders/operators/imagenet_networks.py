@@ -8,7 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from data_builders.operators.torch_layouts import TorchBuilder
+from hwnasbench import spaces
 from hwnasbench.networks.layers import INPUT, Activation
+from hwnasbench.spaces.mbconv import inverted_residual
+from hwnasbench.spaces.mobilenetv2 import ORIGINAL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,46 +49,11 @@ def _resnet50() -> TorchBuilder:
     return builder
 
 
-def _mobilenet_v2() -> TorchBuilder:
-    builder, act = TorchBuilder(_SIZE), Activation.RELU6
-    x = builder.conv(INPUT, 32, 3, 2, activation=act)
-    settings = (
-        (1, 16, 1, 1),
-        (6, 24, 2, 2),
-        (6, 32, 3, 2),
-        (6, 64, 4, 2),
-        (6, 96, 3, 1),
-        (6, 160, 3, 2),
-        (6, 320, 1, 1),
-    )
-    for expand, channels, depth, first in settings:
-        for block in range(depth):
-            x = _inverted(builder, x, channels, 3, expand, 1 if block else first, act)
-    x = builder.conv(x, 1280, 1, activation=act)
-    builder.linear(builder.global_pool(x), _CLASSES)
-    return builder
-
-
-def _inverted(
-    builder: TorchBuilder,
-    x: int,
-    channels: int,
-    kernel: int,
-    expand: int,
-    stride: int,
-    act: Activation,
-    se: bool = False,
-) -> int:
+def _inverted(builder: TorchBuilder, x: int, channels: int, kernel: int, expand: int, stride: int) -> int:
     """Add an inverted residual block; its squeeze-and-excitation has a quarter of the block's input channels."""
-    before = builder.shape(x)[0]
-    wide = before * expand
-    y = builder.conv(x, wide, 1, activation=act) if expand > 1 else x
-    y = builder.conv(y, wide, kernel, stride, groups=wide, activation=act)
-    if se:
-        gate = builder.padded(builder.global_pool(y), before // 4, 1, 0, activation=act)
-        y = builder.mul(y, builder.padded(gate, wide, 1, 0, activation=Activation.SIGMOID))
-    y = builder.conv(y, channels, 1)
-    return builder.add([y, x]) if stride == 1 and before == channels else y
+    gates, before = (_SWISH, Activation.SIGMOID), builder.shape(x)[0]
+    wide, squeeze = before * expand, before // 4
+    return inverted_residual(builder, x, channels, kernel, stride, wide, _SWISH, squeeze=squeeze, gates=gates)
 
 
 def _fused(builder: TorchBuilder, x: int, channels: int, expand: int, stride: int) -> int:
@@ -111,7 +79,7 @@ def _efficientnet_b4() -> TorchBuilder:
     )
     for expand, kernel, channels, depth, first in settings:
         for block in range(depth):
-            x = _inverted(builder, x, channels, kernel, expand, 1 if block else first, _SWISH, se=True)
+            x = _inverted(builder, x, channels, kernel, expand, 1 if block else first)
     x = builder.conv(x, 1792, 1, activation=_SWISH)
     builder.linear(builder.global_pool(x), _CLASSES)
     return builder
@@ -125,7 +93,7 @@ def _efficientnet_v2_m() -> TorchBuilder:
             x = _fused(builder, x, channels, expand, 1 if block else first)
     for expand, channels, depth, first in ((4, 160, 7, 2), (6, 176, 14, 1), (6, 304, 18, 2), (6, 512, 5, 1)):
         for block in range(depth):
-            x = _inverted(builder, x, channels, 3, expand, 1 if block else first, _SWISH, se=True)
+            x = _inverted(builder, x, channels, 3, expand, 1 if block else first)
     x = builder.conv(x, 1280, 1, activation=_SWISH)
     builder.linear(builder.global_pool(x), _CLASSES)
     return builder
@@ -190,7 +158,6 @@ _BUILDERS: dict[str, Callable[[], TorchBuilder]] = {
     "vgg16": lambda: _vgg((2, 2, 3, 3, 3)),
     "vgg19": lambda: _vgg((2, 2, 4, 4, 4)),
     "resnet50": _resnet50,
-    "mobilenet_v2": _mobilenet_v2,
     "shufflenet_v2_x1_0": _shufflenet_v2,
     "xception": _xception,
     "efficientnet_b4": _efficientnet_b4,
@@ -200,4 +167,6 @@ _BUILDERS: dict[str, Callable[[], TorchBuilder]] = {
 
 def known(name: str) -> Network:
     """Return a network by its name in torchvision (``xception``: in pretrainedmodels)."""
+    if name == "mobilenet_v2":
+        return spaces.get("mobilenetv2").network(ORIGINAL, "imagenet")
     return _BUILDERS[name]().build(name, "imagenet")

@@ -7,12 +7,12 @@ so that a value is power times however long the run was: about 3 J on the CPUs f
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from data_builders.operators.text import read_csv
 from hwnasbench.errors import CorruptFile
 from hwnasbench.networks.layers import INPUT, Activation, Builder
 
@@ -91,12 +91,11 @@ def rows(root: Path) -> Iterator[Row]:
         When a record is malformed, an energy not positive, or a name tells of another kernel than its columns.
     """
     for file, (device, processor) in FILES.items():
-        with (root / _FOLDER / file).open(encoding="utf-8", newline="") as stream:
-            for record in csv.DictReader(stream):
-                try:
-                    yield _row(record, device, processor)
-                except (KeyError, ValueError, TypeError) as error:
-                    raise CorruptFile(f"{file} has a malformed record: {error!r}") from error
+        for record in read_csv(root / _FOLDER / file):
+            try:
+                yield _row(record, device, processor)
+            except (KeyError, ValueError, TypeError) as error:
+                raise CorruptFile(f"{file} has a malformed record: {error!r}") from error
 
 
 def _row(record: Mapping[str, str], device: str, processor: str) -> Row:

@@ -1,12 +1,14 @@
-"""Reading a published text file."""
+"""Reading published text files."""
 
 from __future__ import annotations
 
+import csv
 from typing import TYPE_CHECKING
 
 from hwnasbench.errors import CorruptFile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -25,3 +27,8 @@ def read_text(path: Path) -> str:
     if not text.strip():
         raise CorruptFile(f"{path} is empty")
     return text
+
+
+def read_csv(path: Path) -> Iterator[dict[str, str]]:
+    """Yield the records of a table with a header; see `read_text`."""
+    yield from csv.DictReader(read_text(path).splitlines())

@@ -10,6 +10,7 @@ from hwnasbench import spaces
 from hwnasbench.errors import UnknownName
 from hwnasbench.networks import LAYER
 from hwnasbench.networks.layers import INPUT, Builder, Op
+from hwnasbench.spaces.mobilenetv2 import ORIGINAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -37,8 +38,6 @@ SAMPLED = (("nasbench201", "cifar10"), ("fbnet", "cifar100"), ("fbnet", "imagene
 _ARCHITECTURES = 60
 #: Channels of the stages of ResNet-18, whose dense convolutions the spaces lack.
 _RESNET18 = (64, 128, 256, 512)
-#: MobileNetV2 1.0 at 224 x 224, as its space writes it.
-_MOBILENETV2 = "_".join(["k3e1", *["k3e6"] * 16])
 #: What tells two layers apart for a cost model of the multiplications: neither activations nor normalisation.
 _SHAPE = ["op", "in_channels", "out_channels", "in_height", "in_width", "out_height", "out_width"]
 _SHAPE += ["kernel", "stride", "padding", "groups", "dilation"]
@@ -133,7 +132,7 @@ def _networks(pairs: Sequence[tuple[str, str]]) -> Iterator[Network]:
             yield space.network(vector, dataset)
     yield _resnet18("imagenet")
     yield _resnet18("cifar10")
-    yield spaces.get("mobilenetv2").network(_MOBILENETV2, "imagenet")
+    yield spaces.get("mobilenetv2").network(ORIGINAL, "imagenet")
 
 
 def _resnet18(dataset: str) -> Network:

@@ -8,10 +8,9 @@ import numpy as np
 import pyarrow as pa
 
 from data_builders.pickles import load
-from data_builders.rows import cell_column
+from data_builders.rows import cell_column, lookup_table
 from hwnasbench.errors import CorruptFile
 from hwnasbench.spaces.fbnet import MACROS, OPERATORS, SKIP, STAGE_BLOCKS, STAGE_CHANNELS, STEM_CHANNELS
-from hwnasbench.tables.schema import LOOKUPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -120,13 +119,8 @@ def lookups(files: Folder) -> dict[str, pa.Table]:
                 "flags": ";".join(flags) or None,
                 "link": "identity",
             }
-            tables.append(_lookup_table(record, [(-1, -1, fixed), *rows]))
+            tables.append(lookup_table(record, [(-1, -1, fixed), *rows]))
     return {"fbnet": pa.concat_tables(tables).unify_dictionaries().combine_chunks()}
-
-
-def _lookup_table(record: dict[str, Any], rows: list[tuple[int, int, float]]) -> pa.Table:
-    full = [{**record, "position": position, "choice": choice, "value": value} for position, choice, value in rows]
-    return pa.Table.from_pylist(full, schema=LOOKUPS)
 
 
 def blocks(dataset: str) -> Iterator[tuple[int, int, str]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from data_builders.operators.ofa_luts import PIXEL1, pixel1
+from data_builders.rows import lookup_table
 from hwnasbench.errors import CorruptFile
 from hwnasbench.spaces.proxylessnas import (
     CLASSES,
@@ -18,7 +19,6 @@ from hwnasbench.spaces.proxylessnas import (
     STAGES,
     STEM_CHANNELS,
 )
-from hwnasbench.tables.schema import LOOKUPS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from hwnasbench.tables.write import ColumnData
 
 #: Every value of a network is a sum of its blocks', whatever those are.
-_RECORD = {
+_RECORD: dict[str, Any] = {
     "space": "proxylessnas",
     "dataset": "imagenet",
     "device": "pixel1",
@@ -62,11 +62,7 @@ def lookups(files: Folder) -> dict[str, pa.Table]:
             raise CorruptFile(f"{files.path(PIXEL1)} lacks the block {name}")
     rows = [(position, choice, known[name] if name else 0.0) for position, choice, name in blocks()]
     fixed = sum(known[name] for name in fixed_blocks())
-    full: list[dict[str, Any]] = [
-        {**_RECORD, "position": position, "choice": choice, "value": value}
-        for position, choice, value in [(-1, -1, fixed), *rows]
-    ]
-    return {"proxylessnas": pa.Table.from_pylist(full, schema=LOOKUPS)}
+    return {"proxylessnas": lookup_table(_RECORD, [(-1, -1, fixed), *rows])}
 
 
 def blocks() -> Iterator[tuple[int, int, str]]:

@@ -26,6 +26,8 @@ RESOLUTIONS = tuple(range(48, 225, 16))
 STAGES = ((16, 1, 1), (24, 2, 2), (32, 3, 2), (64, 4, 2), (96, 3, 1), (160, 3, 2), (320, 1, 1))
 STEM_CHANNELS, HEAD_CHANNELS, CLASSES = 32, 1280, 1000
 BLOCKS = sum(stage[1] for stage in STAGES)
+#: MobileNetV2 itself, at width 1 and 224 x 224.
+ORIGINAL = "_".join(["k3e1", *["k3e6"] * 16])
 
 
 class MobileNetV2(TokenSpace):
