@@ -14,6 +14,8 @@ from hwnasbench.costs.simulate import Simulator
 from hwnasbench.devices import catalog
 from hwnasbench.devices.parameters import fit_of
 from hwnasbench.networks.layers import Op
+from surrogates.fidelity.scores import of_card
+from surrogates.fits import spearman
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -65,8 +67,7 @@ def _scores(sources: Path) -> list[str]:
     ]
     for name in DEVICES:
         for card in fit_of(name)["scorecards"]:
-            numbers = " | ".join(str(card[key]) for key in ("n", "mape", "median_error", "spearman", "r2_log"))
-            lines.append(f"| {name} | {card['precision']} | {numbers} |")
+            lines.append(f"| {name} | {card['precision']} | {of_card(card, 'r2_log')} |")
     return [*lines, "", _worst_row(sources)]
 
 
@@ -188,7 +189,7 @@ def _second_opinion(sources: Path) -> list[str]:
     tokens = spaces.get("proxylessnas").tokens  # type: ignore[attr-defined]
     first = [known[names[r.position, tokens[r.position].index(f"k{r.kernel}e{r.expansion}")]] for r in rows]
     ratio = np.array([row.latency for row in rows]) / np.array(first)
-    rank = _spearman(np.array([row.latency for row in rows]), np.array(first))
+    rank = spearman(np.array([row.latency for row in rows]), np.array(first))
     early = np.array([row.position < 4 for row in rows])
     apart = 100 * np.median(np.abs(ratio - 1))
     return [
@@ -280,10 +281,4 @@ def _pixel1(sources: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 def _compared(guess: NDArray[np.float64], true: NDArray[np.float64]) -> str:
     scale = float(np.median(guess / true))
     error = np.median(np.abs(guess / true / scale - 1))
-    return f"| {scale:.3f} | {100 * error:.1f} | {_spearman(guess, true):.4f} |"
-
-
-def _spearman(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
-    from scipy.stats import spearmanr
-
-    return float(spearmanr(first, second).statistic)
+    return f"| {scale:.3f} | {100 * error:.1f} | {spearman(guess, true):.4f} |"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections import Counter
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,7 +16,8 @@ from hwnasbench.devices import catalog
 from hwnasbench.devices.parameters import fit_of
 from hwnasbench.networks.layers import Op
 from surrogates import folds
-from surrogates.fits import energy, scorecard
+from surrogates.fidelity.scores import HEAD, of_card
+from surrogates.fits import energy, scorecard, spearman
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,13 +29,12 @@ if TYPE_CHECKING:
     from data_builders.operators.platformx import Row as Kernel
 
 _NEIGHBOURS = 15
-_HEAD = "| device | metric | networks | n | MAPE [%] | median error [%] | Spearman |"
 
 
 def section(sources: Path | None) -> str:
     """Return the section of measured energy."""
     lines = ["## Measured energy", "", "Held-out scores (5 folds) of the energies in the devices' files of fits:", ""]
-    lines += [_HEAD, "|---" * 7 + "|", *_shipped(), ""]
+    lines += [f"| device | metric | networks | {HEAD} |", "|---" * 7 + "|", *_shipped(), ""]
     if sources is None:
         lines += ["Jetson Nano's networks and PlatformX's kernels are not compared: the published files are absent."]
         return "\n".join(lines) + "\n"
@@ -46,12 +46,8 @@ def section(sources: Path | None) -> str:
 def _shipped() -> list[str]:
     names = sorted({device.name for device in catalog().values()})
     cards = [(name, card) for name in names for card in fit_of(name).get("scorecards", ())]
-    return [_line(name, card["source"], card) for name, card in cards if card["metric"] == "energy"]
-
-
-def _line(device: str, label: str, card: dict[str, Any]) -> str:
-    numbers = f"{card['n']} | {card['mape']} | {card['median_error']} | {card['spearman']} |"
-    return f"| {device} | {card['metric']} | {label} | {numbers}"
+    found = [(name, card) for name, card in cards if card["metric"] == "energy"]
+    return [f"| {name} | energy | {card['source']} | {of_card(card)} |" for name, card in found]
 
 
 def _jetson(sources: Path) -> list[str]:
@@ -180,16 +176,12 @@ def _verdict(tables: Mapping[tuple[str, str], Sequence[Kernel]], others: int) ->
 
 
 def _with_macs(table: Sequence[Kernel]) -> float:
-    from scipy.stats import spearmanr
-
-    return float(spearmanr([row.energy for row in table], [row.network().macs for row in table]).statistic)
+    return spearman([row.energy for row in table], [row.network().macs for row in table])
 
 
 def _agreement(one: Sequence[Kernel], other: Sequence[Kernel]) -> float:
-    from scipy.stats import spearmanr
-
     second = {row.id: row.energy for row in other}
-    return float(spearmanr([row.energy for row in one], [second[row.id] for row in one]).statistic)
+    return spearman([row.energy for row in one], [second[row.id] for row in one])
 
 
 def _against_median(label: str, table: Sequence[Kernel]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hwnasbench.devices.parameters import fit_of
-from surrogates.fidelity import published
+from surrogates.fidelity import published, scores
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,7 @@ def section(sources: Path | None) -> str:
         "",
         *_networks(),
         "",
-        *_blocks(sources),
+        *_blocks(),
         "",
         "No model gives an FPGA's silicon area.",
     ]
@@ -35,24 +35,17 @@ def section(sources: Path | None) -> str:
 
 def _networks() -> list[str]:
     """Return the held-out scores of the boards whose whole networks were measured."""
-    lines = [
+    return [
         "Whole networks of the MnasNet space in int8 (Accel-NASBench), each predicted by a fit that never saw it (5",
         "folds). VCK190 computes on engines that the tiled design does not have: its clock is an effective one, and",
         "the slices and look-up tables given for it are those of the design.",
         "",
-        "| device | n | MAPE [%] | median error [%] | Spearman |",
-        "|---|---|---|---|---|",
+        *scores.of_networks(("zcu102", "vck190")),
     ]
-    for device in ("zcu102", "vck190"):
-        for card in fit_of(device)["scorecards"]:
-            numbers = " | ".join(str(card[key]) for key in ("n", "mape", "median_error", "spearman"))
-            lines.append(f"| {device} | {numbers} |")
-    return lines
 
 
-def _blocks(sources: Path) -> list[str]:
+def _blocks() -> list[str]:
     card = fit_of("ultra96")["scorecards"][0]
-    numbers = " | ".join(str(card[key]) for key in ("n", "mape", "median_error", "spearman", "r2_log"))
     return [
         "Ultra96-V2: blocks of Once-for-all measured in int8, each predicted by a fit of four constants that never saw",
         "it (5 folds; the lanes and the overlap were chosen on all blocks). The board's processor is a fixed engine,",
@@ -60,5 +53,5 @@ def _blocks(sources: Path) -> list[str]:
         "",
         "| blocks | MAPE [%] | median error [%] | Spearman | R2 of logarithms |",
         "|---|---|---|---|---|",
-        f"| {numbers} |",
+        f"| {scores.of_card(card, 'r2_log')} |",
     ]

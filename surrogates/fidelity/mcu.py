@@ -12,6 +12,7 @@ from hwnasbench.costs.layers import Layers
 from hwnasbench.costs.mcu import Mcu
 from hwnasbench.devices import catalog
 from hwnasbench.networks.memory import peak_elements
+from surrogates.fidelity.scores import of_card
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,8 +52,7 @@ def _scores(sources: Path) -> list[str]:
     rows = [row for row in mcu.records(sources) if row.status == "ok"]
     for board in dict.fromkeys(row.board for row in rows):
         for card in mcu.cards([row for row in rows if row.board == board], "micronas"):
-            numbers = (card["n"], card["mape"], card["median_error"], card["spearman"])
-            lines.append(f"| {board} | {card['metric']} | " + " | ".join(map(str, numbers)) + " |")
+            lines.append(f"| {board} | {card['metric']} | {of_card(card)} |")
     return lines
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from hwnasbench import spaces
 from hwnasbench.costs.simulate import Simulator, simulate
 from hwnasbench.devices import Device, catalog
-from surrogates.fits import samples
+from surrogates.fits import samples, spearman
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,9 +65,6 @@ def _live(device: Device) -> Device:
 
 
 def _row(cells: str, true: NDArray[np.float64], guess: NDArray[np.float64]) -> str:
-    from scipy.stats import spearmanr
-
     error = np.abs(guess / true - 1) * 100
-    rank = float(spearmanr(true, guess).statistic)
-    numbers = f"{len(true)} | {rank:.4f} | {np.median(guess / true):.3f}"
+    numbers = f"{len(true)} | {spearman(true, guess):.4f} | {np.median(guess / true):.3f}"
     return f"| {cells} | {numbers} | {np.median(error):.1f} | {error.max():.1f} |"

@@ -14,6 +14,7 @@ from hwnasbench.devices import catalog
 from hwnasbench.devices.parameters import fit_of
 from hwnasbench.networks.layers import INPUT, Activation, Builder
 from surrogates.fidelity import blocks
+from surrogates.fidelity.scores import of_card
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,9 +44,9 @@ def section(sources: Path | None) -> str:
         for card in fit_of(name).get("scorecards", ()):
             told = card["source"].rpartition("(")[2].rstrip(")")
             space = told.rpartition(": ")[2].removesuffix(f" {card['metric']}")
-            numbers = f"{card['n']} | {card['mape']} | {card['median_error']} | {card['spearman']} |"
             runs = fit_of(name)["parameters"].get("runs", {"value": ""})["value"]
-            lines.append(f"| {name} | {catalog()[name].device_class} | {runs} | {card['metric']} | {space} | {numbers}")
+            what = f"{catalog()[name].device_class} | {runs} | {card['metric']} | {space}"
+            lines.append(f"| {name} | {what} | {of_card(card)} |")
     unfitted = [f"`{name}`" for name in names if not fit_of(name)]
     lines += ["", f"Compared with nothing, every constant recalled: {', '.join(unfitted)}, and the multi-GPU devices."]
     return "\n".join([*lines, "", _multiples(), "", _squeeze(), "", _branches()])

@@ -11,9 +11,8 @@ from hwnasbench.costs import model, values_of
 from hwnasbench.costs.layers import Layers
 from hwnasbench.costs.systolic import Systolic
 from hwnasbench.devices import catalog
-from hwnasbench.devices.parameters import fit_of
 from hwnasbench.networks.layers import INPUT, Builder
-from surrogates.fidelity import zigzag_layers
+from surrogates.fidelity import scores, zigzag_layers
 from surrogates.fits.npu import halves, oracle
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def _zigzag() -> list[str]:
     lines = [
         "Cycles against ZigZag 3.9.1, TPU-like, no parameter fitted (aim: 80 % of layers within 15 %). What is staged,",
         "and that strides and rows without weights cost nothing, was found on half of the first layers (seed 0); how",
-        "many of the others were within 15 % under the form before (78 and 87 %) was known then.",
+        "many of the others were within 15 % under the form before was known then.",
         "`port`: layers whose bytes take ZigZag's 64 bit DRAM port longer than ZigZag says that the layer takes.",
         "",
         "| layers | n | within 15 % | median error [%] | port | within 15 % without those |",
@@ -102,20 +101,13 @@ def _against_zigzag(part: int) -> NDArray[np.float64]:
 
 def _networks() -> list[str]:
     """Return the held-out scores of the devices whose whole networks were measured."""
-    lines = [
+    return [
         "Whole networks, each predicted by a fit of bandwidth and overheads that never saw it (5 folds; of the TPUs",
         "also how many groups of a convolution lie side by side, of the Edge TPU the vector unit and how windows lie",
         "on the array). Arrays and clocks are recalled, and no energy was at hand.",
         "",
-        "| device | fitted to | n | MAPE [%] | median error [%] | Spearman |",
-        "|---|---|---|---|---|---|",
+        *scores.of_networks(("edgetpu", "tpu_v2", "tpu_v3")),
     ]
-    for device in ("edgetpu", "tpu_v2", "tpu_v3"):
-        for card in fit_of(device)["scorecards"]:
-            source = card["source"].rpartition(" (")[0]
-            numbers = " | ".join(str(card[key]) for key in ("n", "mape", "median_error", "spearman"))
-            lines.append(f"| {device} | {source} | {numbers} |")
-    return lines
 
 
 def _fused() -> list[str]:

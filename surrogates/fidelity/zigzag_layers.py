@@ -11,6 +11,8 @@ import numpy as np
 from hwnasbench.costs import model
 from hwnasbench.costs.layers import Layers
 from hwnasbench.networks.layers import LAYER
+from surrogates.fits import spearman
+from surrogates.fits.npu import halves
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,9 +52,9 @@ def compared(target: str, name: str, given: Mapping[str, Any], table: pd.DataFra
     true, macs = table["energy_pj"].to_numpy() * 1e-9, layers["macs"]
     later = table["part"].to_numpy() == 1
     first = np.flatnonzero(~later)
-    turn = np.random.default_rng(0).permutation(len(first)) % 2 == 1
+    fitted = halves(len(first))
     seen, half = np.zeros(len(true), bool), np.zeros(len(true), bool)
-    seen[first[~turn]], half[first[turn]] = True, True
+    seen[first[fitted]], half[first[~fitted]] = True, True
     scale = float(np.exp(np.median(np.log(true / costs.energy)[seen])))
     cycles = table["cycles"].to_numpy()
     lines, missed = list(_HEAD), []
@@ -63,8 +65,8 @@ def compared(target: str, name: str, given: Mapping[str, Any], table: pd.DataFra
             if chosen.sum() < 3:
                 continue
             error = np.abs(scale * costs.energy / true - 1)[chosen] * 100
-            rank = _rank((costs.energy / macs)[chosen], (true / macs)[chosen])
-            time = _rank(costs.latency[chosen], cycles[chosen])
+            rank = spearman((costs.energy / macs)[chosen], (true / macs)[chosen])
+            time = spearman(costs.latency[chosen], cycles[chosen])
             numbers = f"{rank:.4f} | {np.median(error):.1f} | {error.max():.1f} | {time:.4f}"
             lines.append(f"| {target} | {sort} | {which} | {int(chosen.sum())} | {scale:.3f} | {numbers} |")
             if sort == "all" and (rank < 0.8 or np.median(error) > 20):
@@ -87,12 +89,6 @@ def about_later() -> str:
         f"`later`: {len(layers)} convolutions, {depthwise} of them depthwise, of shapes that nothing was fitted to.\n"
         f"They are in these spaces, a shape maybe in several: {spaces}."
     )
-
-
-def _rank(first: Any, second: Any) -> float:
-    from scipy.stats import spearmanr
-
-    return float(spearmanr(first, second).statistic)
 
 
 def _shipped() -> pd.DataFrame | None:

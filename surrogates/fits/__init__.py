@@ -57,6 +57,13 @@ def _toml(value: Any) -> str:
     return f'"{value}"' if isinstance(value, str) else f"{value!r}"
 
 
+def spearman(first: Any, second: Any) -> float:
+    """Return the rank correlation of two sequences of numbers."""
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(first, second).statistic)
+
+
 def scorecard(metric: str, source: str, true: NDArray[Any], held_out: NDArray[Any], **extra: Any) -> dict[str, Any]:
     """Return the quality of held-out predictions: n; mean, root mean square and median error in %; rank and fit.
 
@@ -68,8 +75,6 @@ def scorecard(metric: str, source: str, true: NDArray[Any], held_out: NDArray[An
     **extra
         What else to record (folds, data set, batch, precision, ...).
     """
-    from scipy.stats import spearmanr
-
     error = np.abs(held_out / true - 1)
     log_true, log_held = np.log(true), np.log(np.maximum(held_out, 1e-300))
     r2 = 1 - ((log_true - log_held) ** 2).sum() / ((log_true - log_true.mean()) ** 2).sum()
@@ -81,7 +86,7 @@ def scorecard(metric: str, source: str, true: NDArray[Any], held_out: NDArray[An
         "mape": round(float(error.mean()) * 100, 2),
         "rmspe": round(float(np.sqrt((error**2).mean())) * 100, 2),
         "median_error": round(float(np.median(error)) * 100, 2),
-        "spearman": round(float(spearmanr(true, held_out).statistic), 4),
+        "spearman": round(spearman(true, held_out), 4),
         "r2_log": round(float(r2), 4),
     }
 

@@ -60,16 +60,12 @@ def fits(sources: Path) -> Iterator[Fit]:
     columns = samples.columns(sources)
     for device, (space, begin, designs) in NETWORKS.items():
         key = next(key for key in sorted(columns) if key[:2] == (device, space) and key[2] in ("latency", "throughput"))
-        sample = samples.take(catalog()[device], columns[key])
-        label = space if key[3] == 1 else f"{space}, batch {key[3]}"
-        runs = samples.run_options({label: sample})
-        options = [{**design, **word} for design in designs or [{}] for word in runs]
-        held = samples.held_out(catalog()[device], {label: sample}, begin, None, options)
+        label = samples.label_of(key)
+        taken = {label: samples.take(catalog()[device], columns[key])}
+        options = [{**design, **word} for design in designs or [{}] for word in samples.run_options(taken)]
+        held = samples.held_out(catalog()[device], taken, begin, None, options)
         source = f"{columns[key].source}: {label} {key[2]}"
-        card = scorecard(
-            "latency", f"{source} ({label})", sample.values, held.values[label], folds=folds.FOLDS, **sample.keys
-        )
-        yield Fit(device, catalog()[device].cost["model"], source, held.best, [card])
+        yield Fit(device, catalog()[device].cost["model"], source, held.best, samples.cards(source, taken, held))
     blocks = ultra96(sources)
     held = samples.held_out(catalog()["ultra96"], {"blocks": blocks}, ULTRA96)
     source = "ofa_fpga: mean times of blocks"

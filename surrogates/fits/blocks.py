@@ -13,7 +13,7 @@ import numpy as np
 from data_builders.operators import ofa_luts, tfnas, tinynas_v100
 from hwnasbench.devices import catalog
 from surrogates import folds
-from surrogates.fits import Fit, samples, scorecard
+from surrogates.fits import Fit, samples
 from surrogates.fits.samples import Stack
 
 if TYPE_CHECKING:
@@ -103,14 +103,10 @@ def convolutions(sources: Path) -> dict[str, Stack]:
 def fit_device(device: str, taken: Mapping[str, Stack], source: str) -> Fit:
     """Fit one device to all its samples at once, and judge each by fits that never saw the fold."""
     held = held_out(device, taken)
-    cards = []
-    for name, part in taken.items():
-        extra = {"folds": folds.FOLDS, "precision": precision_of(part)}
-        cards.append(scorecard("latency", f"{source} ({name})", part.values, held.values[name], **extra))
     best = dict(held.best)
     if "speedup_8" in best:
         best["speedup_8"] = max(best["speedup_8"], best["speedup_16"])  # as the model takes it
-    return Fit(device, "roofline", source, best, cards)
+    return Fit(device, "roofline", source, best, samples.cards(source, taken, held))
 
 
 def held_out(device: str, taken: Mapping[str, Stack]) -> Held:
@@ -121,8 +117,3 @@ def held_out(device: str, taken: Mapping[str, Stack]) -> Held:
     begin = {name: min(at, highest.get(name, at)) for name, at in samples.start(found, NAMES[device]).items()}
     begin.update(BEGIN.get(device, {}))
     return samples.held_out(found, taken, begin, highest)
-
-
-def precision_of(sample: Stack) -> str:
-    """Return the precision of all layers."""
-    return {32: "fp32", 16: "fp16", 8: "int8"}[int(sample.layers.weight_bits[0])]

@@ -43,10 +43,9 @@ def fits(sources: Path) -> Iterator[Fit]:
         told: list[str] = []
         energies: list[tuple[str, Networks]] = []
         for key in sorted(key for key in columns if key[0] == name and key[2] in ("latency", "throughput")):
-            _, space, metric, batch = key
-            label = space if batch == 1 else f"{space}, batch {batch}"
+            label = samples.label_of(key)
             taken[label] = samples.take(device, columns[key])
-            told.append(f"{columns[key].source}: {label} {metric}")
+            told.append(f"{columns[key].source}: {label} {key[2]}")
         if (measured := columns.get((name, "nasbench201", "energy", 1))) is not None:
             energies.append((f"{measured.source}: nasbench201 energy", samples.take(device, measured)))
         if name == energy.DEVICE:
@@ -77,10 +76,7 @@ def fit(device: Device, taken: dict[str, Networks], source: str, energies: Seque
         # Below what the bandwidth allows (a weight is 4 bytes), without which the search does not feel it.
         begin["linear_gmacs"] = 1.0
     held = samples.held_out(device, taken, begin, _highest(device, names), samples.run_options(taken))
-    cards = [
-        scorecard("latency", f"{source} ({label})", sample.values, held.values[label], folds=folds.FOLDS, **sample.keys)
-        for label, sample in taken.items()
-    ]
+    cards = samples.cards(source, taken, held)
     best = dict(held.best)
     known = {len(sample.values): sample.fold for sample in taken.values()}
     for origin, sample in energies:

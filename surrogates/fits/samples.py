@@ -14,6 +14,7 @@ from hwnasbench.devices.parameters import parameters, resolve
 from hwnasbench.networks.runtime import RUNS
 from hwnasbench.vocabulary import precision_bits
 from surrogates import folds
+from surrogates.fits import scorecard
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,6 +31,8 @@ ROWS = 1500
 SEED = 20203
 #: Sources of columns; of one device and space the first that has it is taken.
 SOURCES = ("help", "latbench", "hwnasbench360", "oneproxy", "accelnasbench")
+
+_PRECISIONS = {32: "fp32", 16: "fp16", 8: "int8"}
 
 Parameters = dict[str, Any]
 
@@ -135,7 +138,7 @@ class Stack:
     fold : (n,) ndarray of int8
         The same for networks of one name.
     keys : dict
-        What a scorecard of them says besides.
+        What a scorecard of them says besides: the precision, which all layers share.
     """
 
     def __init__(
@@ -147,7 +150,7 @@ class Stack:
         self.count = len(self.layers)
         self.values = np.fromiter(values, np.float64)
         self.fold = folds.assign(names)
-        self.keys: dict[str, Any] = {}
+        self.keys: dict[str, Any] = {"precision": _PRECISIONS[int(self.layers.weight_bits[0])]}
 
     def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sum over the layers of each network."""
@@ -188,6 +191,12 @@ def _at_defaults(device: Device, column: Any) -> bool:
     told = flags if isinstance(flags, str) else ";".join(text or "" for text in flags[:1])
     stated = {key: value for key, value in column.keys.items() if value is not None and f"assumed:{key}" not in told}
     return all(stated.get(key, value) == value for key, value in defaults.items())
+
+
+def label_of(key: tuple[str, str, str, int]) -> str:
+    """Return what a column of `columns` is called: its space, and the batch where that is not 1."""
+    _, space, _, batch = key
+    return space if batch == 1 else f"{space}, batch {batch}"
 
 
 def take(device: Device, found: Found) -> Sample:
@@ -334,3 +343,11 @@ def held_out(
             mine = sample.fold == fold
             held[key][mine] = latency(device, sample, found)[mine]
     return Held(solve(device, samples, begin, None, highest, options), by_fold, held)
+
+
+def cards(source: str, samples: Mapping[str, Networks], held: Held) -> list[dict[str, Any]]:
+    """Return the scorecard of each sample's latencies."""
+    return [
+        scorecard("latency", f"{source} ({label})", sample.values, held.values[label], folds=folds.FOLDS, **sample.keys)
+        for label, sample in samples.items()
+    ]
