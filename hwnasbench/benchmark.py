@@ -9,11 +9,12 @@ from hwnasbench.devices import Device, by_name, catalog
 from hwnasbench.errors import InvalidRequest, NoColumn, UnknownName
 from hwnasbench.paths import home_folder, shipped_store
 from hwnasbench.plan import INTEGERS, Plan, as_integer, as_words, check_named, defaults_of, remember
-from hwnasbench.resolve import Resolved, resolve
+from hwnasbench.resolve import Resolved, refuse_unbuilt, resolve
 from hwnasbench.results import Result
 from hwnasbench.simulated import COUNTS, COUNTS_SOURCE, RECORD, SOURCE
 from hwnasbench.simulated import column as simulated_column
-from hwnasbench.tables.store import Column, Store, open_store
+from hwnasbench.tables.columns import Column
+from hwnasbench.tables.store import Store, open_store
 from hwnasbench.vocabulary import DEVICE_CLASSES, KINDS, METRICS, simulated_metrics
 
 TYPE_CHECKING = False
@@ -169,6 +170,7 @@ class Benchmark:
         source: str | None = None,
         kinds: Sequence[str] | str | None = None,
         fill: str | None = None,
+        noise: np.random.Generator | int | None = None,
     ) -> Result:
         """Return what is known of one architecture.
 
@@ -188,6 +190,9 @@ class Benchmark:
             Restrict the answer to measured, estimated, predicted or simulated values.
         fill : {"predicted"}, optional
             Where the column that answers has no value, take the predicted one.
+        noise : numpy.random.Generator or int, optional
+            Draw a plausible measurement: the value and one draw of the repeatability of training or timing
+            (`Value.noise`), never of a surrogate's error. An integer is a seed. See `hwnasbench.noise`.
 
         Raises
         ------
@@ -207,6 +212,10 @@ class Benchmark:
             plan = self._plans[key]
         except (KeyError, TypeError):
             plan = self.plan_of(key)
+        if noise is not None:
+            from hwnasbench.noise import measured_again
+
+            return measured_again(plan, self.locate(arch), noise)
         if type(arch) is int and 0 <= arch < self._size:
             return Result(plan, arch)
         if type(arch) is str and arch in self._located:
@@ -301,7 +310,7 @@ class Benchmark:
             columns = [c for c in columns if c.keys["device"] == device.name]
         try:
             if not columns:
-                self._refuse_unbuilt(metric, device)
+                refuse_unbuilt(self, metric, device)
             return resolve(columns, metric, self.space.name, device, named, self.defaults, kinds, source)
         except NoColumn:
             computed = None
@@ -310,21 +319,6 @@ class Benchmark:
             if computed is None:
                 raise
             return Resolved(computed, ())
-
-    def _refuse_unbuilt(self, metric: str, device: Device | None) -> None:
-        """Where the shipped data knows the metric, say which sources would bring it to the built data."""
-        shipped = open_store(shipped_store())
-        if shipped in self.stores:
-            return
-        known = [c for c in shipped.columns if c.space == self.space.name and c.metric == metric]
-        if METRICS[metric].scope == "device" and device is not None:
-            known = [c for c in known if c.keys["device"] == device.name]
-        if known:
-            names = " ".join(sorted({c.source for c in known if c.kind == "predicted"}))
-            hint = (
-                f"`hwnasbench fetch {names}` and `hwnasbench build` would fill it" if names else "the shipped data does"
-            )
-            raise NoColumn(f"no built column holds {metric} of {self.space.name!r}; {hint}")
 
     # -- many architectures (NumPy, pandas) ---------------------------------------------------
 
@@ -338,8 +332,8 @@ class Benchmark:
         archs : integer array of indices, (n, positions) array of decisions, or iterable
             A flat sequence of integers is many indices, never one decision vector.
         device, metrics, **request
-            As for `query`. With ``fill="predicted"``, or where a column mixes kinds, the kind is
-            given row by row as ``<metric>_kind``.
+            As for `query`, ``noise`` too. With ``fill="predicted"``, or where a column mixes kinds, the
+            kind is given row by row as ``<metric>_kind``.
 
         Returns
         -------

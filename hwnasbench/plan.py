@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from hwnasbench.devices import Device
     from hwnasbench.resolve import Resolved
     from hwnasbench.spaces import Space
-    from hwnasbench.tables.store import Column, Store
+    from hwnasbench.tables.columns import Column
+    from hwnasbench.tables.store import Store
 
 #: Keys that are counts.
 INTEGERS = ("threads", "batch", "epochs")
@@ -195,7 +196,8 @@ class Plan:
             status = column.status(where)
             return Value(None, unit, None, None, kind, column.source, column.of, status, flags, None, keys)
         spread, noise, repeats = column.std_at(where), column.noise_at(where), column.repeats_at(where)
-        return Value(number, unit, spread, noise, kind, column.source, column.of, "ok", flags, repeats, keys)
+        told = (kind, column.source, column.of, "ok", flags, repeats, keys, column.quantiles())
+        return Value(number, unit, spread, noise, *told)
 
     def refuse(self, metric: str, where: Any) -> float:
         """Raise `NoValue` with the reason why a metric has no value here."""

@@ -13,6 +13,8 @@
 from __future__ import annotations
 
 from hwnasbench.errors import AmbiguousQuery, NoColumn
+from hwnasbench.paths import shipped_store
+from hwnasbench.tables.store import open_store
 from hwnasbench.vocabulary import KINDS, METRICS, SCOPE_KEYS
 
 TYPE_CHECKING = False
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
+    from hwnasbench.benchmark import Benchmark
     from hwnasbench.devices import Device
-    from hwnasbench.tables.store import Column
+    from hwnasbench.tables.columns import Column
 
     Keys = Mapping[str, str | int | None]
 
@@ -96,6 +99,25 @@ def resolve(
     preferred = defaults.get("sources", {}).get(metric)
     best = min(pool, key=lambda c: (c.source != preferred, _rank(c, kinds), -c.priority, c.source))
     return Resolved(best, tuple(f for f in flags if f not in best.flags))
+
+
+def refuse_unbuilt(bench: Benchmark, metric: str, device: Device | None) -> None:
+    """Where the shipped data knows a metric, say which sources would bring it to the built data.
+
+    Raises
+    ------
+    NoColumn
+    """
+    shipped = open_store(shipped_store())
+    if shipped in bench.stores:
+        return
+    known = [c for c in shipped.columns if c.space == bench.space.name and c.metric == metric]
+    if METRICS[metric].scope == "device" and device is not None:
+        known = [c for c in known if c.keys["device"] == device.name]
+    if known:
+        names = " ".join(sorted({c.source for c in known if c.kind == "predicted"}))
+        hint = f"`hwnasbench fetch {names}` and `hwnasbench build` would fill it" if names else "the shipped data does"
+        raise NoColumn(f"no built column holds {metric} of {bench.space.name!r}; {hint}")
 
 
 def _constant(key: str, precision: object, device: Device | None, defaults: Mapping[str, Any]) -> str | int | None:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from hwnasbench.benchmark import Benchmark
     from hwnasbench.plan import Plan
+    from hwnasbench.predictors.base import Quantiles
     from hwnasbench.spaces import Architecture
 
     class Value(NamedTuple):
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
             Runs behind the value, where stated.
         keys : dict
             Every key of the column that answered.
+        residuals : Quantiles or None
+            What `interval` reads: quantiles of held-out residuals, for predicted values.
         """
 
         value: float | None
@@ -57,8 +60,39 @@ if TYPE_CHECKING:
         flags: tuple[str, ...]
         n: int | None
         keys: dict[str, str | int | None]
+        residuals: Quantiles | None = None
+
+        def interval(self, level: float = 0.9) -> tuple[float, float]:
+            """Return the central interval that holds the true value with probability `level`.
+
+            It is read from the quantiles of held-out residuals near this prediction, so it need not be
+            symmetric. An exact value is its own interval.
+
+            Raises
+            ------
+            NoValue
+                Where there is no value, or nobody took residuals: of measured and simulated values.
+            InvalidRequest
+                When the level is not above 0 and at most 0.99.
+            """
+            ...
 else:
-    Value = namedtuple("Value", "value unit std noise kind source of status flags n keys")
+
+    class Value(namedtuple("Value", "value unit std noise kind source of status flags n keys residuals")):  # noqa: D101 - set below
+        __slots__ = ()
+
+        def interval(self, level=0.9):
+            if self.value is None:
+                raise NoValue(f"no interval: the value is {self.status} ({self.source})")
+            if self.std == 0 and self.kind == "predicted" and self.residuals is None:
+                return self.value, self.value
+            if self.residuals is None or self.std is None:
+                raise NoValue(f"no interval of a {self.kind} value ({self.source}): no held-out residuals tell it")
+            low, high = self.residuals.interval(self.value, self.std, level)
+            return (max(low, 0.0), min(high, 100.0)) if self.unit == "%" else (low, high)
+
+    Value.__new__.__defaults__ = (None,)
+    Value.__doc__ = "One number and everything needed to judge it; its fields are in docs/data-model.md."
 
 
 class Result:
@@ -126,7 +160,7 @@ class Result:
             "request": self.request,
             "release": self.release,
             "fingerprint": self.fingerprint,
-            "metrics": {name: {**self[name]._asdict(), "flags": list(self[name].flags)} for name in self._plan.metrics},
+            "metrics": {name: _plain(self[name]) for name in self._plan.metrics},
         }
 
     def __getattr__(self, name: str) -> float:
@@ -152,6 +186,13 @@ class Result:
             text = value.status if value.value is None else f"{value.value:.6g}{unit}"
             parts.append(f"{name}={text} ({value.kind})" if value.kind else f"{name}={text}")
         return f"<result {self._plan.bench.space.name} {self.arch}: {', '.join(parts)}>"
+
+
+def _plain(value: Value) -> dict[str, Any]:
+    """Return a value's fields as plain data; what only `Value.interval` reads is left out."""
+    fields = {**value._asdict(), "flags": list(value.flags)}
+    del fields["residuals"]
+    return fields
 
 
 def _ask_again(bench: Benchmark, key: tuple[Any, ...], where: Any) -> Result:

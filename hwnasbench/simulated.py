@@ -9,7 +9,7 @@ import math
 
 from hwnasbench.errors import InvalidRequest
 from hwnasbench.plan import remember
-from hwnasbench.tables.store import Column
+from hwnasbench.tables.columns import Column
 from hwnasbench.vocabulary import KEYS, METRICS, PER_LAYER, SCOPE_KEYS, STATUSES, simulated_metrics
 
 TYPE_CHECKING = False

@@ -9,9 +9,10 @@ import numpy as np
 
 from hwnasbench import spaces
 from hwnasbench.errors import InvalidRequest, NoColumn, NotEnumerable
+from hwnasbench.noise import drawn, generator, missing
 from hwnasbench.predictors.lookup import evaluate_many
 from hwnasbench.simulated import ComputedColumn
-from hwnasbench.tables.store import Column, DenseColumn, LookupColumn, RowsColumn
+from hwnasbench.tables.columns import Column, DenseColumn, LookupColumn, RowsColumn
 from hwnasbench.vocabulary import KEYS, KINDS, METRICS, STATUSES, simulated_metrics
 
 if TYPE_CHECKING:
@@ -119,6 +120,40 @@ def answer(plan: Plan, metric: str, where: NDArray[Any] | None) -> Batch:
     return batch
 
 
+def measured_again(
+    plan: Plan, metric: str, where: NDArray[Any] | None, batch: Batch, rng: np.random.Generator
+) -> Batch:
+    """Return a batch with one draw of each value's repeatability; see `hwnasbench.noise`.
+
+    Raises
+    ------
+    NoValue
+        When the repeatability of a value is not known.
+    """
+    found = plan.resolved[metric]
+    noise = _noises(found.column, where, len(batch.values))
+    if found.fill is not None and batch.kinds is not None:
+        filled = batch.kinds == KINDS.index(found.fill.kind)
+        if filled.any():
+            noise = np.where(filled, _noises(found.fill, where, len(filled)), noise)
+    known = np.isfinite(batch.values)
+    if not np.isfinite(noise[known]).all():
+        raise missing(metric, found.column.source)
+    values = np.asarray(batch.values, float)
+    normal = rng.standard_normal(len(values))
+    values = np.where(known, drawn(metric, np.where(known, values, 1.0), np.where(known, noise, 0.0), normal), np.nan)
+    return Batch(values, batch.status, batch.kinds)
+
+
+def _noises(column: Column, where: NDArray[Any] | None, n: int) -> NDArray[Any]:
+    stored = column.noises()
+    if stored is None or isinstance(stored, float):
+        return np.full(n, np.nan if stored is None else stored)
+    if where is None:
+        return stored
+    return stored[column.rows(where)] if isinstance(column, RowsColumn) else stored.take(where)
+
+
 def _filled(batch: Batch, column: Column, other: Batch, filling: Column) -> Batch:
     kinds = batch.kinds if batch.kinds is not None else np.full(len(batch.values), KINDS.index(column.kind), np.uint8)
     if batch.status is None:
@@ -138,12 +173,15 @@ def query_many(
     """See `Benchmark.query_many`."""
     import pandas as pd
 
+    rng = _generator(request)
     plan = bench.plan(device, metrics=metrics, **request)
     where = locate(bench, archs)
     names: list[str] = []
     parts: list[Any] = []
     for metric in plan.metrics:
         batch = answer(plan, metric, where)
+        if rng is not None:
+            batch = measured_again(plan, metric, where, batch, rng)
         names += [metric, f"{metric}_status"]
         parts += [batch.values, statuses_of(batch.status, len(where))]
         if batch.kinds is not None:
@@ -159,6 +197,12 @@ def query_many(
         "sources": plan.sources(),
     }
     return frame
+
+
+def _generator(request: dict[str, Any]) -> np.random.Generator | None:
+    """Take ``noise`` out of a request, as a generator."""
+    noise = request.pop("noise", None)
+    return None if noise is None else generator(noise)
 
 
 def statuses_of(codes: NDArray[np.uint8] | None, rows: int) -> Any:
@@ -194,8 +238,10 @@ def column(bench: Benchmark, metric: str, device: str | Device | None, request: 
         len(bench.space)
     if "metrics" in request:
         raise InvalidRequest("column() reads one metric; use query_many() for several")
+    rng = _generator(request)
     plan = bench.plan(device, metrics=(metric,), **request)
-    values = answer(plan, metric, None).values
+    batch = answer(plan, metric, None)
+    values = batch.values if rng is None else measured_again(plan, metric, None, batch, rng).values
     if values.flags.writeable:
         values.flags.writeable = False
     return values

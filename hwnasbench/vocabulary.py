@@ -83,6 +83,7 @@ FLAGS = (
     "copied",
     "precision_mismatch",
     "inferred_unit",
+    "drawn",
 )
 
 #: Every key that tells two published numbers apart, in the order of the table's columns.

@@ -13,7 +13,7 @@ import hwnasbench
 from hwnasbench import spaces
 from hwnasbench.devices import Device, load_catalog
 from hwnasbench.devices.parameters import EVIDENCE, fit_of
-from hwnasbench.tables.store import Column
+from hwnasbench.tables.columns import Column
 
 PAGE = Path(__file__).parent.parent / "docs" / "devices.md"
 INTRODUCTION = """# Devices

@@ -59,6 +59,19 @@ LOOKUPS = pa.schema(
     metadata={"hwnasbench.schema": f"lookups/{SCHEMA_VERSION}"},
 )
 
+#: Quantiles of the normalised held-out residuals of predicted columns, in groups of the prediction: `upper` is
+#: the prediction at which the next group begins (null in the last), `quantile` that of (true - value) / std at `level`.
+INTERVALS = pa.schema(
+    [
+        *(field for field in OBSERVATIONS if field.name in {"space", "metric", *KEYS, "source"}),
+        pa.field("group", pa.int32(), nullable=False),
+        pa.field("upper", pa.float64()),
+        pa.field("level", pa.float64(), nullable=False),
+        pa.field("quantile", pa.float64(), nullable=False),
+    ],
+    metadata={"hwnasbench.schema": f"intervals/{SCHEMA_VERSION}"},
+)
+
 #: What makes a column a column: rows that agree on all of these belong together.
 COLUMN_KEYS = ("space", "metric", *KEYS, "source")
 

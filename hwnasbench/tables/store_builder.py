@@ -13,56 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from hwnasbench import spaces
 from hwnasbench.devices import load_catalog
 from hwnasbench.errors import CorruptFile, StaleStore, StorageError
 from hwnasbench.spaces.defaults import load_defaults
-from hwnasbench.tables.schema import LOOKUPS, OBSERVATIONS, SCHEMA_VERSION
+from hwnasbench.tables.records import Arrays, columns_of
+from hwnasbench.tables.schema import SCHEMA_VERSION
 from hwnasbench.tables.store import DATA_FILE, FORMAT, INDEX_FILE, Store
 from hwnasbench.tables.user import POINTER_FILE, USER_TABLES
-from hwnasbench.tables.write import atomically, read_table, split_columns
-from hwnasbench.vocabulary import KEYS, KINDS, STATUSES
+from hwnasbench.tables.write import atomically
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-
-    from numpy.typing import NDArray
-
-#: Every array starts at a multiple of this, a cache line.
-_ALIGN = 64
-_OK = STATUSES.index("ok")
-_NOT_MEASURED = STATUSES.index("not_measured")
-
-
-class _Arrays:
-    """The arrays of one store, each distinct content kept once."""
-
-    def __init__(self) -> None:
-        self.chunks: list[bytes] = []
-        self.table: list[list[Any]] = []
-        self.size = 0
-        self._numbers: dict[tuple[str, bytes], int] = {}
-
-    def add(self, values: NDArray[Any], kind: str) -> int:
-        content = np.ascontiguousarray(values, "<" + kind).tobytes()
-        key = (kind, hashlib.sha256(content).digest())
-        if key not in self._numbers:
-            self._numbers[key] = len(self.table)
-            self.table.append([kind, self.size, len(values)])
-            padding = -len(content) % _ALIGN
-            self.chunks.append(content + b"\0" * padding)
-            self.size += len(content) + padding
-        return self._numbers[key]
-
-    def add_floats(self, values: NDArray[np.float64]) -> int:
-        """Store as float32 where that loses nothing, else as float64."""
-        with np.errstate(over="ignore"):
-            narrow = values.astype(np.float32)
-        exact = np.array_equal(narrow.astype(np.float64), values, equal_nan=True)
-        return self.add(narrow if exact else values, "f4" if exact else "f8")
 
 
 def build_store(
@@ -95,16 +58,22 @@ def build_store(
         When the folder cannot be written.
     """
     tables = sorted(tables)
-    arrays = _Arrays()
+    arrays = Arrays()
     records: dict[str, dict[str, Any]] = {}
     digests: dict[str, str] = {}
+    residuals: dict[str, dict[str, Any]] = {}
     for path in tables:
-        for record, digest in _columns_of(path, arrays):
+        for record, digest in columns_of(path, arrays):
             name = json.dumps([record["space"], record["metric"], record["keys"], record["source"]], sort_keys=True)
-            if name in records:
+            known = residuals if "quantiles" in record else records
+            if name in known:
                 raise CorruptFile(f"{path} holds the column {name} a second time")
-            records[name] = record
-            digests[name] = digest
+            known[name] = record
+            digests[f"{name} residuals" if "quantiles" in record else name] = digest
+    for name, found in residuals.items():
+        if name not in records:
+            raise CorruptFile(f"intervals of {name}, which no table holds; expected a column")
+        records[name]["quantiles"] = found["quantiles"]
     fingerprint = hashlib.sha256("\n".join(f"{n} {digests[n]}" for n in sorted(digests)).encode()).hexdigest()
     order = {
         name: arrays.add(np.array(space.index_by_code()), "u2")
@@ -139,179 +108,6 @@ def _stamp(path: Path, content: bool) -> Any:
         return hashlib.sha256(path.read_bytes()).hexdigest()
     stat = path.stat()
     return [stat.st_size, stat.st_mtime_ns]
-
-
-def _columns_of(path: Path, arrays: _Arrays) -> Iterable[tuple[dict[str, Any], str]]:
-    table = read_table(path)
-    if table.schema.metadata == OBSERVATIONS.metadata:
-        convert = _observation_record
-    elif table.schema.metadata == LOOKUPS.metadata:
-        convert = _lookup_record
-    else:
-        raise CorruptFile(f"{path} has schema {table.schema.metadata}; expected the one of observations or lookups")
-    for part in split_columns(table):
-        yield convert(part, arrays)
-
-
-def _first(table: pa.Table, name: str) -> Any:
-    return table[name][0].as_py()
-
-
-def _header(table: pa.Table) -> dict[str, Any]:
-    keys = {key: _first(table, key) for key in KEYS}
-    header = {
-        "space": _first(table, "space"),
-        "metric": _first(table, "metric"),
-        "source": _first(table, "source"),
-        "keys": {key: value for key, value in keys.items() if value is not None},
-    }
-    of = _first(table, "of")
-    return header if of is None else {**header, "of": of}
-
-
-def _observation_record(table: pa.Table, arrays: _Arrays) -> tuple[dict[str, Any], str]:
-    """Lay one column out: by published index, or by listed architecture."""
-    record = _header(table)
-    space = spaces.get(record["space"])
-    if space.enumerable:
-        rows = len(space)
-        at = np.asarray(table["arch_index"], np.int64)
-        record["layout"] = "dense"
-        where = at
-        twice = len(np.unique(at)) != len(at)
-    else:
-        vectors = space.canonical_vectors(space.vectors(table["arch"].to_pylist()))
-        rows = len(vectors)
-        order = np.lexsort(vectors.T[::-1])
-        table, vectors = table.take(pa.array(order)), vectors[order]
-        at = np.arange(rows)
-        record |= {"layout": "rows", "positions": vectors.shape[1], "archs": arrays.add(vectors.ravel(), "u1")}
-        where = np.array(table["arch"].to_pylist())
-        twice = not np.diff(vectors, axis=0).any(axis=1).all()
-    if twice:
-        raise CorruptFile(f"column {record} holds an architecture twice")
-    record |= _row_fields(table, at, rows, arrays)
-    return record, _digest(table, where)
-
-
-def _row_fields(table: pa.Table, at: NDArray[np.int64], rows: int, arrays: _Arrays) -> dict[str, Any]:
-    """Store what differs row by row, and write down once what does not."""
-    fields: dict[str, Any] = {}
-    values = np.full(rows, np.nan)
-    values[at] = _floats(table["value"])
-    fields["values"] = arrays.add_floats(values)
-    status = np.full(rows, _NOT_MEASURED, np.uint8)
-    status[at] = _words(table["status"], STATUSES)
-    fields["count"] = int((status == _OK).sum())
-    if (status != _OK).any():
-        fields["status"] = arrays.add(status, "u1")
-    _add_kinds(fields, table, at, rows, arrays)
-    flag_words = sorted({f or "" for f in pc.unique(table["flags"].cast(pa.string())).to_pylist()})
-    if len(flag_words) > 1:
-        codes = np.zeros(rows, np.uint8)
-        codes[at] = [flag_words.index(f or "") for f in table["flags"].to_pylist()]
-        fields |= {"flag_words": flag_words, "flag_codes": arrays.add(codes, "u1")}
-        common = set.intersection(*(set(word.split(";")) for word in flag_words)) - {""}
-        fields["flags"] = sorted(common)
-    elif flag_words and flag_words[0]:
-        fields["flags"] = flag_words[0].split(";")
-    for name in ("std", "noise"):
-        _add_optional(fields, name, _floats(table[name]), at, rows, arrays)
-    repeats = np.nan_to_num(_floats(table["n"].cast(pa.float64())))
-    if repeats.any():
-        if (repeats == repeats[0]).all():
-            fields["n_constant"] = int(repeats[0])
-        else:
-            full = np.zeros(rows, np.int32)
-            full[at] = repeats
-            fields["n"] = arrays.add(full, "i4")
-    return fields
-
-
-def _add_kinds(fields: dict[str, Any], table: pa.Table, at: NDArray[np.int64], rows: int, arrays: _Arrays) -> None:
-    codes = _words(table["kind"], KINDS)
-    present = np.unique(codes)
-    fields["kind"] = KINDS[present[0]]
-    if len(present) > 1:
-        full = np.full(rows, present[0], np.uint8)
-        full[at] = codes
-        fields |= {"kinds": [KINDS[c] for c in present], "kind_codes": arrays.add(full, "u1")}
-
-
-def _add_optional(
-    fields: dict[str, Any], name: str, given: NDArray[np.float64], at: NDArray[np.int64], rows: int, arrays: _Arrays
-) -> None:
-    known = given[np.isfinite(given)]
-    if not len(known):
-        return
-    if len(known) == len(given) and (known == known[0]).all():
-        fields[f"{name}_constant"] = float(known[0])
-        return
-    full = np.full(rows, np.nan)
-    full[at] = given
-    # A spread needs no more than seven digits.
-    fields[name] = arrays.add(full.astype(np.float32), "f4")
-
-
-def _floats(column: Any) -> NDArray[np.float64]:
-    return np.asarray(
-        column.to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.to_numpy(), float
-    )
-
-
-def _words(column: Any, words: tuple[str, ...]) -> NDArray[np.uint8]:
-    encoded = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    lookup: NDArray[np.uint8] = np.array([words.index(w) for w in encoded.dictionary.to_pylist()] or [0], np.uint8)
-    codes: NDArray[np.uint8] = lookup[np.asarray(encoded.indices)]
-    return codes
-
-
-def _digest(table: pa.Table, where: NDArray[Any]) -> str:
-    """Hash a column's logical content, whatever the order of its rows and its encoding."""
-    order = np.argsort(where, kind="stable")
-    digest = hashlib.sha256("\n".join(map(str, where[order].tolist())).encode())
-    for name in ("value", "std", "noise"):
-        digest.update(np.ascontiguousarray(_floats(table[name])[order], "<f8").tobytes())
-    for name in ("n", "kind", "of", "status", "flags"):
-        column = pc.fill_null(table[name].cast(pa.string()), "")
-        words = sorted(pc.unique(column).to_pylist())
-        codes = np.asarray(pc.index_in(column, pa.array(words, pa.string())), "<i4")
-        digest.update("\n".join(words).encode() + np.ascontiguousarray(codes[order]).tobytes())
-    return digest.hexdigest()
-
-
-def _lookup_record(table: pa.Table, arrays: _Arrays) -> tuple[dict[str, Any], str]:
-    """Lay an additive model out as positions x choices."""
-    record = _header(table)
-    space = spaces.get(record["space"])
-    position = np.asarray(table["position"], np.int64)
-    choice = np.asarray(table["choice"], np.int64)
-    values = _floats(table["value"])
-    shape = (len(space.choices), max(space.choices))
-    costs = np.full(shape, np.nan)
-    inside = position >= 0
-    costs[position[inside], choice[inside]] = values[inside]
-    # Where a position has fewer choices than another, what no network has costs nothing that is a number.
-    own = np.arange(shape[1]) < np.array(space.choices)[:, None]
-    if (np.isfinite(costs) != own).any() or (~inside).sum() != 1 or choice[~inside][0] != -1:
-        raise CorruptFile(f"the look-up table {record} lacks a cost; expected one intercept and {own.sum()} costs")
-    std = _first(table, "std")
-    flags = _first(table, "flags")
-    record |= {
-        "layout": "lookup",
-        "kind": _first(table, "kind"),
-        "link": _first(table, "link"),
-        "choices": shape[1],
-        "intercept": float(values[~inside][0]),
-        "values": arrays.add(costs.ravel(), "f8"),
-    }
-    if std is not None:
-        record["std"] = float(std)
-    if flags:
-        record["flags"] = flags.split(";")
-    digest = hashlib.sha256(np.ascontiguousarray(costs, "<f8").tobytes())
-    digest.update(json.dumps([record["intercept"], record["link"], record["kind"], std, flags]).encode())
-    return record, digest.hexdigest()
 
 
 def build_shipped_store(data_dir: Path, release: str, sources: Mapping[str, Mapping[str, Any]]) -> str:
