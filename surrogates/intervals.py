@@ -29,6 +29,8 @@ class Residuals:
     ----------
     predicted, true : (n,) ndarray of float64
         Values that their model did not see.
+    std : (n,) ndarray of float64, optional
+        What the model says of its spread; by default each group has one.
 
     Attributes
     ----------
@@ -36,22 +38,27 @@ class Residuals:
     std : (groups,) ndarray of float64
         Root mean square of the residuals, exact in float32.
     table : (groups, levels) ndarray of float64
-        Quantiles of the residuals over the group's std, at `LEVELS`.
+        Quantiles of the residuals over their std, at `LEVELS`.
     """
 
-    def __init__(self, predicted: NDArray[np.float64], true: NDArray[np.float64]) -> None:
+    def __init__(
+        self, predicted: NDArray[np.float64], true: NDArray[np.float64], std: NDArray[np.float64] | None = None
+    ) -> None:
         groups = max(1, min(GROUPS, len(true) // _SMALLEST))
         self.edges = np.unique(np.quantile(predicted, np.arange(1, groups) / groups))
         group, residual = self.group(predicted), true - predicted
-        members = [residual[group == number] for number in range(len(self.edges) + 1)]
+        members = [np.flatnonzero(group == number) for number in range(len(self.edges) + 1)]
         # Where many predictions are equal a group may be empty: it takes the spread of all.
-        members = [found if len(found) else residual for found in members]
-        std = np.array([np.sqrt((found**2).mean()) for found in members])
-        self.std = std.astype(np.float32).astype(np.float64)
-        scale = np.where(self.std > 0, self.std, 1.0)
+        members = [found if len(found) else np.arange(len(true)) for found in members]
+        own = np.array([np.sqrt((residual[found] ** 2).mean()) for found in members])
+        self.std = own.astype(np.float32).astype(np.float64)
+        scaled = residual / self._positive(self.std[group] if std is None else std)
         # Of n residuals the k-th is the quantile k / (n + 1): the interval holds for one more, not for these alone.
-        rows = [np.quantile(found, LEVELS, method="weibull") for found in members]
-        self.table = np.array(rows) / scale[:, None]
+        self.table = np.array([np.quantile(scaled[found], LEVELS, method="weibull") for found in members])
+
+    @staticmethod
+    def _positive(std: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.where(std > 0, std, 1.0)
 
     def group(self, predicted: NDArray[np.float64]) -> NDArray[np.intp]:
         """Return the group of each prediction."""
@@ -65,11 +72,18 @@ class Residuals:
         """Return the table as queries read it."""
         return Quantiles(LEVELS, self.edges.tolist(), self.table.tolist())
 
-    def inside(self, predicted: NDArray[np.float64], true: NDArray[np.float64], level: float) -> NDArray[np.bool_]:
+    def inside(
+        self,
+        predicted: NDArray[np.float64],
+        true: NDArray[np.float64],
+        level: float,
+        std: NDArray[np.float64] | None = None,
+    ) -> NDArray[np.bool_]:
         """Say which true values lie in the central interval of `level` around their prediction."""
         group = self.group(predicted)
+        scale = self.std[group] if std is None else std
         ends = [[np.interp(p, LEVELS, row) for row in self.table] for p in ((1 - level) / 2, (1 + level) / 2)]
-        low, high = (predicted + self.std[group] * np.array(end)[group] for end in ends)
+        low, high = (predicted + scale * np.array(end)[group] for end in ends)
         return np.asarray((low <= true) & (true <= high))
 
 
@@ -79,6 +93,7 @@ def coverage(
     parts: NDArray[np.int8],
     classes: NDArray[np.int64],
     direction: str,
+    std: NDArray[np.float64] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Count how often intervals hold the true value.
 
@@ -97,6 +112,8 @@ def coverage(
         Rows of one class are predicted alike.
     direction : {"max", "min"}
         Which true values are the best tenth.
+    std : (n,) ndarray of float64, optional
+        What the model says of its spread.
 
     Returns
     -------
@@ -104,16 +121,20 @@ def coverage(
         ``"80"`` and ``"95"`` to shipped and unseen, and these to overall, by_decile of the prediction, and
         best_tenth of the true values.
     """
-    whole = Residuals(predicted, true)
-    others = {number: Residuals(predicted[parts != number], true[parts != number]) for number in np.unique(parts)}
+    whole = Residuals(predicted, true, std)
+
+    def without(rows: NDArray[np.bool_]) -> Residuals:
+        return Residuals(predicted[rows], true[rows], None if std is None else std[rows])
+
+    others = {number: without(parts != number) for number in np.unique(parts)}
     once = 1 / np.bincount(classes)[classes]
     out: dict[str, dict[str, Any]] = {}
     for level in CHECKED:
         unseen = np.zeros(len(true), bool)
         for number, residuals in others.items():
             mine = parts == number
-            unseen[mine] = residuals.inside(predicted[mine], true[mine], level)
-        shipped = whole.inside(predicted, true, level)
+            unseen[mine] = residuals.inside(predicted[mine], true[mine], level, None if std is None else std[mine])
+        shipped = whole.inside(predicted, true, level, std)
         out[f"{100 * level:g}"] = {
             "shipped": _shares(shipped, predicted, true, np.ones(len(true)), direction),
             "unseen": _shares(unseen, predicted, true, once, direction),

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hwnasbench.vocabulary import METRICS
+from surrogates.intervals import Residuals
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hwnasbench.spaces.nasbench201 import NasBench201
     from surrogates.columns import Column
 
-#: Groups of the prediction within which the spread of the true value is taken.
-GROUPS = 10
 _DIGITS = 6
 
 
@@ -35,19 +36,23 @@ def describe(column: Column, family: str) -> dict[str, Any]:
     }
 
 
-def quality(true: NDArray[np.float64], predicted: NDArray[np.float64]) -> dict[str, float | int | None]:
+def quality(
+    true: NDArray[np.float64], predicted: NDArray[np.float64], metric: str = "accuracy"
+) -> dict[str, float | int | None]:
     """Compare predictions with published values they were not fitted to.
 
     Parameters
     ----------
     true, predicted : (n,) ndarray of float64
+    metric : str
+        Its direction says which published values are the best.
 
     Returns
     -------
     dict
-        rows, r2, spearman, kendall, mae, mape, within_5, within_10. The last three are fractions
-        of the published value, and null where a published value is not positive. A rank
-        correlation with a constant is null.
+        rows, r2, spearman, kendall, kendall_best, mae, mape, within_5, within_10. kendall_best is among
+        the best tenth of the published values. The last three are fractions of the published value,
+        and null where a published value is not positive. A rank correlation with a constant is null.
     """
     from scipy import stats
 
@@ -59,6 +64,7 @@ def quality(true: NDArray[np.float64], predicted: NDArray[np.float64]) -> dict[s
         "r2": rounded(1 - float((residual**2).sum()) / spread) if spread > 0 else None,
         "spearman": rounded(float(stats.spearmanr(true, predicted).statistic)) if varied else None,
         "kendall": rounded(float(stats.kendalltau(true, predicted).statistic)) if varied else None,
+        "kendall_best": _kendall_best(true, predicted, metric),
         "mae": rounded(float(np.abs(residual).mean())),
         "mape": None,
         "within_5": None,
@@ -70,6 +76,16 @@ def quality(true: NDArray[np.float64], predicted: NDArray[np.float64]) -> dict[s
         out["within_5"] = rounded(float((relative <= 0.05).mean()))
         out["within_10"] = rounded(float((relative <= 0.10).mean()))
     return out
+
+
+def _kendall_best(true: NDArray[np.float64], predicted: NDArray[np.float64], metric: str) -> float | None:
+    from scipy import stats
+
+    signed = -true if METRICS[metric].direction == "min" else true
+    best = signed >= np.quantile(signed, 0.9)
+    if np.ptp(true[best]) == 0 or np.ptp(predicted[best]) == 0:
+        return None
+    return rounded(float(stats.kendalltau(true[best], predicted[best]).statistic))
 
 
 def swap_pairs(space: NasBench201) -> NDArray[np.int64]:
@@ -129,30 +145,8 @@ def noise_ceiling(
 def spread(
     predicted: NDArray[np.float64], true: NDArray[np.float64], held_out: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
-    """Return the spread of the true value around each prediction.
-
-    The root mean square of the held-out residuals within each tenth of the predictions; a row
-    without a published value takes the number of the tenth that its prediction falls in.
-
-    Parameters
-    ----------
-    predicted, true : (n,) ndarray of float64
-    held_out : (n,) ndarray of bool
-        The rows with a published value that their model did not see.
-
-    Returns
-    -------
-    (n,) ndarray of float64
-        At most ten distinct values, each exact in float32.
-    """
-    edges = np.unique(np.quantile(predicted[held_out], np.arange(1, GROUPS) / GROUPS))
-    group = np.searchsorted(edges, predicted, side="right")
-    squares = np.where(held_out, (predicted - true) ** 2, 0.0)
-    total = np.bincount(group, squares, minlength=len(edges) + 1)
-    count = np.bincount(group, held_out, minlength=len(edges) + 1)
-    overall = np.sqrt(squares.sum() / held_out.sum())
-    std = np.where(count > 0, np.sqrt(total / np.maximum(count, 1)), overall)
-    return std[group].astype(np.float32).astype(np.float64)
+    """Return the spread of the true value around each prediction, from the rows that are `held_out`."""
+    return Residuals(predicted[held_out], true[held_out]).spread(predicted)
 
 
 def libraries() -> dict[str, str]:
