@@ -12,7 +12,7 @@ from hwnasbench.errors import InvalidRequest, NoColumn, NotEnumerable
 from hwnasbench.noise import drawn, generator, missing
 from hwnasbench.predictors.lookup import evaluate_many
 from hwnasbench.simulated import ComputedColumn
-from hwnasbench.tables.columns import Column, DenseColumn, LookupColumn, RowsColumn
+from hwnasbench.tables.columns import Column, DenseColumn, LookupColumn, PredictedColumn, RowsColumn
 from hwnasbench.vocabulary import KEYS, KINDS, METRICS, STATUSES, simulated_metrics
 
 if TYPE_CHECKING:
@@ -75,6 +75,10 @@ def read(column: Column, where: NDArray[Any] | None) -> Batch:
         return Batch(evaluate_many(column.coefficients(), column.intercept, column.link, vectors), None, None)
     if isinstance(column, ComputedColumn):
         return _read_computed(column, where)
+    if isinstance(column, PredictedColumn):
+        if where is None:
+            raise NotEnumerable(f"{column!r} has no whole column; pass architectures")
+        return Batch(column.predict(where).values, None, None)
     if isinstance(column, RowsColumn):
         return _read_rows(column, where)
     assert isinstance(column, DenseColumn)

@@ -13,6 +13,7 @@ from hwnasbench.paths import PACKAGE_DATA, home
 
 if TYPE_CHECKING:
     from surrogates.columns import Column
+    from surrogates.training import Trained
 
 
 def train(
@@ -33,7 +34,7 @@ def train(
     temporary folder, every column is trained, and the column store is derived.
     """
     from surrogates import shipping
-    from surrogates.training import plan, train_columns, write
+    from surrogates.training import plan, write
 
     if tables is not None and sources is not None:
         raise InvalidRequest("--from and --tables contradict each other; give one of them")
@@ -43,22 +44,28 @@ def train(
             _build(sources, Path(temporary))
         inputs = shipping.inputs_of(tables)
         todo = plan(tables, chosen or ())
-        trained = train_columns(todo.columns, workers, _Progress(len(todo.columns)))
+        trained = _train(todo.columns, workers)
     write(trained, todo.skipped, data, partly=bool(chosen))
     shipping.write_json(data / "manifest.json", shipping.manifest(inputs, chosen or []))
     _derive_store(data)
 
 
-class _Progress:
-    """Prints one line a finished column."""
+def _train(todo: list[Column], workers: int) -> list[Trained]:
+    """Train under a progress bar on standard error; each finished column is printed above it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    def __init__(self, total: int) -> None:
-        self.total = total
-        self.done = 0
+    from surrogates.training import train_columns
 
-    def __call__(self, column: Column) -> None:
-        self.done += 1
-        typer.echo(f"[{self.done}/{self.total}] {column.name}", err=True)
+    shown = (TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*shown, console=Console(stderr=True)) as progress:
+        task = progress.add_task("training", total=len(todo))
+
+        def advance(column: Column) -> None:
+            progress.console.print(column.name, highlight=False, soft_wrap=True)
+            progress.advance(task)
+
+        return train_columns(todo, workers, advance)
 
 
 def _build(sources: Path | None, folder: Path) -> None:

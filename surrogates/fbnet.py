@@ -12,6 +12,8 @@ from hwnasbench.errors import CorruptFile
 from hwnasbench.tables.schema import LOOKUPS
 from hwnasbench.vocabulary import KEYS
 from surrogates import additive, folds, scorecard
+from surrogates.calibration import Held, judge
+from surrogates.curves import learning_curve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,7 +31,7 @@ EXACT, ADDITIVE = "exact look-up table", "additive"
 _CHECKED = 2000
 
 
-def fit(column: Column) -> tuple[pa.Table, dict[str, Any]]:
+def fit(column: Column) -> tuple[pa.Table, dict[str, Any], Held]:
     """Make one shipped column.
 
     Returns
@@ -38,6 +40,8 @@ def fit(column: Column) -> tuple[pa.Table, dict[str, Any]]:
         The model, fitted to every row, in the schema of look-ups.
     card : dict
         Its scorecard, from predictions of networks that their model did not see.
+    held : Held
+        These predictions.
     """
     space = spaces.get(column.space)
     archs = [column.archs[row] for row in np.flatnonzero(column.own)]
@@ -56,18 +60,37 @@ def fit(column: Column) -> tuple[pa.Table, dict[str, Any]]:
         link = choose_link(values, tried)
         family, held_out = ADDITIVE, tried[link]
         model, std = additive.fit_ridge(vectors, values, choices, link), additive.spread(held_out, values, link)
+    spread = np.full(len(values), np.float64(np.float32(std)))
+    if model.link == "exp":
+        spread *= np.abs(held_out)
+    everything = np.ones(len(values), bool)
+    held = Held(held_out, values, everything, np.arange(len(values)), np.empty((0, 2), np.int64), spread)
     card = {
         **scorecard.describe(column, family),
         "scale": "log(value)" if model.link == "exp" else "value",
-        **scorecard.quality(values, held_out),
+        **judge(column, held),
         **extra,
         "noise_ceiling": None,
+        "learning_curve": learning_curve(_learner(vectors, values, choices, model.link), values, fold, column.metric),
         "folds": folds.fold_hash(fold),
         "seed": folds.SEED,
     }
     row: dict[str, Any] = {**column.keys, "space": column.space, "metric": column.metric, "source": column.source}
     row |= {"kind": "predicted", "of": column.of, "flags": column.flags}
-    return lookup_table(row, model, std), card
+    return lookup_table(row, model, std), card, held
+
+
+def _learner(vectors: NDArray[np.int8], values: NDArray[np.float64], choices: int, link: str) -> Any:
+    """Return what learns the additive model from some rows: the table itself once they determine it."""
+
+    def fit_predict(train: NDArray[np.intp], asked: NDArray[np.intp]) -> NDArray[np.float64]:
+        exact = additive.fit_exact(vectors[train], values[train], choices) if link == "identity" else None
+        determined = exact is not None and len(train) > vectors.shape[1] * choices
+        model = exact if determined else additive.fit_ridge(vectors[train], values[train], choices, link)
+        assert model is not None
+        return model(vectors[asked])
+
+    return fit_predict
 
 
 def choose_link(values: NDArray[np.float64], held_out: Mapping[str, NDArray[np.float64]]) -> str:

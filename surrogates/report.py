@@ -9,100 +9,119 @@ from typing import Any
 
 from hwnasbench.paths import PACKAGE_DATA
 from hwnasbench.vocabulary import KEYS
-from surrogates import folds
+from surrogates import folds, goals
+from surrogates.curves import SIZES
+from surrogates.prose import TEXT, TITLES
 
 #: The page in a checkout.
 _DEFAULT = Path(__file__).parents[1] / "docs" / "surrogates.md"
-_TITLES = {"nasbench201": "NAS-Bench-201", "fbnet": "FBNet"}
-_NUMBERS = ("rows", "r2", "spearman", "kendall", "mape", "mae", "within_5", "within_10")
+_NUMBERS = ("rows", "r2", "spearman", "kendall", "kendall_best", "mape", "mae", "within_5", "within_10")
 _HEADER = (
-    "source", "metric", "column", "family", "rows", "R2", "Spearman", "Kendall", "MAPE %", "MAE",
-    "within 5 %", "within 10 %", "pair Spearman", "ceiling",
+    "source", "metric", "column", "family", "trust", "rows", "R2", "Spearman", "Kendall", "Kendall best 10 %", "MAPE %",
+    "MAE", "within 5 %", "within 10 %", "ceiling: Spearman", "ceiling: Kendall",
 )  # fmt: skip
-_TEXT = """\
-# Surrogates
-
-This page is written by `python -m surrogates.report` from `hwnasbench/data/scorecards.json`;
-`hwnasbench train --from DIR` remakes the scorecards, the tables and the column store, where DIR
-holds the published files (`DIR/<source>/<path in its repository>`).
-
-## How the shipped numbers are made
-
-Published rows do not ship. What ships is fitted to them, and has the kind `predicted`; `of` says
-whether it was fitted to measured or to estimated values.
-
-- **Folds.** There are {folds} folds. NAS-Bench-201 cells that compute the same function (4,930
-  classes) are always in the same fold; FBNet networks are dealt out one by one. The folds are
-  the same for every column, follow from a fixed seed, and their hash is in each scorecard.
-- **Gradient-boosted trees** (NAS-Bench-201). The value of a cell is the prediction of the model
-  that saw no cell of its class, for cells without a published value too. Features come from the
-  architecture alone. Costs are learned on their logarithm from connected cells; accuracies as the
-  logarithm of the error, and the predictions are averaged over each class. Rows that a source
-  copied from another cell are never learned from and never judged by. A disconnected cell has
-  no cost (status `disconnected`). Its accuracy is the median of the disconnected cells' published
-  accuracies, which its scorecard gives apart under `disconnected`: it is not held out. Training
-  time is learned and predicted for all cells. Where a compiler refused cells (oneproxy's edgetpu;
-  `compile_failed` in the scorecard counts them), the trees learn from the others and predict every
-  connected cell: what it would take if it compiled.
-- **Exact closed forms** (NAS-Bench-201 on eyeriss and fpga). The published estimates are a sum
-  over the operators of all six edges, dead ones included; the coefficients are in
-  `hwnasbench/data/closed_forms.json`.
-- **Exact look-up tables** (FBNet on pixel3, raspi4, eyeriss and fpga; flops). The published values
-  are a sum of one cost a (position, operator), so that the recovered table is exact for all 9^22
-  networks. The published sums cannot tell an intercept from a shift of all costs of a position: of
-  all tables with the same sums, the one of least squares ships. Its costs are not those of single
-  blocks; their differences within a position are.
-- **Additive models** (FBNet elsewhere). The same form fitted by ridge regression, to the value or
-  to its logarithm, whichever ranks held-out networks better. The shipped model is fitted to all
-  rows, its scorecard to held-out ones.
-- **Counts.** `params` and `macs` of both spaces are counted from the library's own layer tables
-  (kind `simulated`, source `hwnasbench-counts`); they are no surrogates and have no scorecard.
-
-## What the numbers mean
-
-All are held out: each published value against the prediction of a model that did not see its class.
-R2, MAE (in the metric's unit), MAPE and the shares within 5 % and 10 % are on the metric's own scale;
-a relative error is not given where a published value is not positive. Accuracy is judged on
-connected cells. `pair Spearman` is the agreement of node-swap pairs, two measurements of the same
-graph, where both were measured; `ceiling`, its square root, is about the best that any prediction can
-reach, because the published values it is judged by have that noise. Where values are whole
-milliseconds, or where a proxy does not depend on the sum of its blocks, the numbers are low, and
-they are shown as they are.
-
-The `std` of a shipped value is the root mean square of the held-out residuals: of the tenth of the
-predictions that the value falls in (trees), or of the whole column (additive; relative to the
-prediction where the logarithm was learned). It is 0 for exact forms.
-"""
+_INTERVALS = (
+    "source", "metric", "column", "80 %", "furthest tenth", "best 10 %", "new class", "95 %", "furthest tenth",
+    "best 10 %", "new class",
+)  # fmt: skip
 
 
 def page(data: Path = PACKAGE_DATA) -> str:
     """Return the whole page as Markdown."""
     cards = json.loads((data / "scorecards.json").read_text("utf-8"))
-    lines = [_TEXT.format(folds=folds.FOLDS)]
-    for space in ("nasbench201", "fbnet"):
-        own = {name: card for name, card in cards["columns"].items() if card["space"] == space}
-        lines.append(f"## {_TITLES[space]}: {len(own)} columns\n")
-        lines.append("| " + " | ".join(_HEADER) + " |")
-        lines.append("|" + "---|" * 4 + "---:|" * (len(_HEADER) - 4))
-        lines.extend(_row(own[name]) for name in sorted(own))
-        lines.append("")
+    columns: dict[str, dict[str, Any]] = cards["columns"]
+    lines = [TEXT.format(folds=folds.FOLDS), *_goals(columns)]
+    for space in sorted({card["space"] for card in columns.values()}, key=list(TITLES).index):
+        own = [columns[name] for name in sorted(columns) if columns[name]["space"] == space]
+        lines += [f"## {TITLES[space]}: {len(own)} columns\n", *_table(_HEADER, 5, map(_row, own))]
+        lines += ["### Intervals\n", *_table(_INTERVALS, 3, map(_coverage, own))]
+        lines += ["### Learning curves: Kendall\n", *_table(_CURVE, 3, map(_curve, own))]
     lines.append("## Columns left out\n")
     lines.append("These repeat the values of another column of the same device, which ships:\n")
     lines.extend(f"- `{name}` = `{kept}`" for name, kept in sorted(cards["skipped"].items()))
     return "\n".join(lines) + "\n"
 
 
-def _row(card: dict[str, Any]) -> str:
+_CURVE = ("source", "metric", "column", *(f"{size:,}" for size in SIZES), "all")
+
+
+def _table(header: tuple[str, ...], words: int, rows: Any) -> list[str]:
+    """Lay rows out as a Markdown table whose first columns are words."""
+    top = "| " + " | ".join(header) + " |"
+    return [top, "|" + "---|" * words + "---:|" * (len(header) - words), *rows, ""]
+
+
+def _goals(columns: dict[str, dict[str, Any]]) -> list[str]:
+    rows = []
+    for goal in goals.GOALS:
+        for name in sorted(columns):
+            if goal.speaks_of(columns[name]):
+                found = goal.found(columns[name])
+                verdict = "unknown" if found is None else "yes" if goal.reached(found) else "**no**"
+                cells = (_told(columns[name]), goal.number, f"{goal.least:g}", _plain(found), verdict)
+                rows.append("| " + " | ".join(cells) + " |")
+    header = ("column", "number", "goal", "held out", "reached")
+    return ["## What was to be reached\n", goals.TEXT, *_table(header, 2, rows)]
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}"
+
+
+def trust(card: dict[str, Any]) -> str:
+    """Say in a word or two how far a column's values are to be trusted; the page explains the words."""
+    if card["coverage"] == "exact":
+        return "exact"
+    spearman, ceiling = card["spearman"] or 0.0, (card["noise_ceiling"] or {}).get("spearman_ceiling")
+    if ceiling is not None and spearman >= ceiling - 0.005:
+        return "as the noise allows"
+    for least, word in ((0.98, "close"), (0.95, "good"), (0.85, "fair")):
+        if spearman >= least:
+            return word
+    return "rough"
+
+
+def _label(card: dict[str, Any]) -> list[str]:
     told = ", ".join(str(card["keys"][key]) + _unit(key) for key in KEYS if key in card["keys"])
+    return [card["source"], card["metric"], told]
+
+
+def _told(card: dict[str, Any]) -> str:
+    return " ".join([TITLES[card["space"]], *_label(card)])
+
+
+def _row(card: dict[str, Any]) -> str:
     ceiling = card["noise_ceiling"] or {}
-    cells = [card["source"], card["metric"], told, card["family"]]
+    cells = [*_label(card), card["family"], trust(card)]
     cells += [_number(name, card[name]) for name in _NUMBERS]
-    cells += [_number(name, ceiling.get(name)) for name in ("spearman", "spearman_ceiling")]
+    cells += [_number(name, ceiling.get(name)) for name in ("spearman_ceiling", "kendall_ceiling")]
     return "| " + " | ".join(cells) + " |"
+
+
+def _coverage(card: dict[str, Any]) -> str:
+    cells = _label(card)
+    for level in ("80", "95"):
+        if card["coverage"] == "exact":
+            cells += ["exact", "", "", ""]
+            continue
+        shipped, unseen = (card["coverage"][level][name] for name in ("shipped", "unseen"))
+        furthest = max(filter(None, shipped["by_decile"]), key=lambda share: abs(share - int(level) / 100))
+        cells += [_percent(share) for share in (shipped["overall"], furthest, shipped["best_tenth"], unseen["overall"])]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _curve(card: dict[str, Any]) -> str:
+    found = {point["learned_from"]: point["kendall"] for point in card["learning_curve"]}
+    cells = [_number("kendall", found.get(size)) for size in SIZES]
+    return "| " + " | ".join([*_label(card), *cells, _number("kendall", card["kendall"])]) + " |"
 
 
 def _unit(key: str) -> str:
     return {"batch": " images", "epochs": " epochs", "threads": " threads"}.get(key, "")
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"
 
 
 def _number(name: str, value: float | None) -> str:
@@ -110,8 +129,10 @@ def _number(name: str, value: float | None) -> str:
         return ""
     if name == "rows":
         return f"{value:,.0f}"
-    if name in {"mape", "within_5", "within_10"}:
-        return f"{100 * value:.2f}" if name == "mape" else f"{100 * value:.1f} %"
+    if name == "mape":
+        return f"{100 * value:.2f}"
+    if name in {"within_5", "within_10"}:
+        return _percent(value)
     return f"{value:.3g}" if name == "mae" else f"{value:.4f}"
 
 

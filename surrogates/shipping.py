@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from hwnasbench.tables.schema import LOOKUPS, OBSERVATIONS
+from hwnasbench.tables.schema import INTERVALS, LOOKUPS, OBSERVATIONS
 from hwnasbench.tables.write import ColumnData, atomically, concat, read_table, split_columns, write_table
 from surrogates import RELEASE, columns, scorecard
 
@@ -63,7 +63,7 @@ def write_columns(path: Path, new: dict[str, pa.Table], keep: bool) -> list[str]
 
 def _fresh(table: pa.Table) -> pa.Table:
     """Make the dictionaries of text columns anew, so that they depend on the rows alone."""
-    schema = LOOKUPS if "link" in table.column_names else OBSERVATIONS
+    schema = next(schema for schema in (OBSERVATIONS, LOOKUPS, INTERVALS) if schema.metadata == table.schema.metadata)
     arrays = []
     for field in schema:
         column = table[field.name]

@@ -8,16 +8,20 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow as pa
+
 from hwnasbench import spaces
 from hwnasbench.errors import SourceMissing, UnknownName
-from surrogates import closed_forms, columns, fbnet, nasbench201, shipping
+from surrogates import calibration, closed_forms, columns, fbnet, nasbench201, shipping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
-    import pyarrow as pa
+    from numpy.typing import NDArray
 
+    from surrogates.calibration import Held
     from surrogates.columns import Column
 
 _SPACES = ("fbnet", "nasbench201")
@@ -36,12 +40,13 @@ class Plan:
 
 @dataclass
 class Trained:
-    """One finished column."""
+    """One finished column: its table, its scorecard, its closed form and the quantiles of its residuals."""
 
     column: Column
     table: pa.Table
     card: dict[str, Any]
     form: dict[str, Any] | None = None
+    intervals: pa.Table | None = None
 
 
 def plan(tables: Path, chosen: Sequence[str] = ()) -> Plan:
@@ -87,12 +92,49 @@ def train_column(column: Column) -> Trained:
     """Make one shipped column; the space is laid out once a process."""
     global _problem
     if column.space == "fbnet":
-        table, card = fbnet.fit(column)
-        return Trained(column, table, card)
+        table, card, held = fbnet.fit(column)
+        return Trained(column, table, card, intervals=_intervals(column, card, held))
     if _problem is None:
         _problem = nasbench201.problem()
     table, card, form = nasbench201.fit(column, _problem)
-    return Trained(column, table, card, form)
+    held = _held(column, table, _problem)
+    card |= calibration.judge(column, held)
+    card["learning_curve"] = nasbench201.learning_curve(column, _problem)
+    return Trained(column, _told(table, card, held, _problem.connected), card, form, _intervals(column, card, held))
+
+
+def _held(column: Column, table: pa.Table, given: nasbench201.Problem) -> Held:
+    """Return the out-of-fold predictions that a NAS-Bench-201 table holds, beside the published values."""
+    values, own, _ = column.dense(len(given.space))
+    predicted = np.full(len(values), np.nan)
+    predicted[table["arch_index"].to_numpy()] = table["value"].to_numpy()
+    return Held(predicted, values, nasbench201.learnable(column, given, own), given.classes, given.pairs)
+
+
+def _told(table: pa.Table, card: dict[str, Any], held: Held, connected: NDArray[np.bool_]) -> pa.Table:
+    """Write into a table's rows how far each value is to be trusted, and how well a measurement repeats.
+
+    Disconnected cells keep the spread of their own that they may have.
+    """
+    index = table["arch_index"].to_numpy()
+    has_value = np.isfinite(held.predicted[index])
+    if card["coverage"] != "exact":
+        spread = calibration.residuals_of(held).spread(held.predicted)[index]
+        std = np.where(connected[index], spread, table["std"].to_numpy())
+        table = _replaced(table, "std", std, has_value)
+    noise = calibration.noise_of(held)
+    return table if noise is None else _replaced(table, "noise", noise[index], has_value)
+
+
+def _replaced(table: pa.Table, name: str, values: NDArray[np.float64], known: NDArray[np.bool_]) -> pa.Table:
+    at = table.column_names.index(name)
+    return table.set_column(at, table.schema.field(name), pa.array(values, mask=~known | np.isnan(values)))
+
+
+def _intervals(column: Column, card: dict[str, Any], held: Held) -> pa.Table | None:
+    if card["coverage"] == "exact":
+        return None
+    return calibration.interval_table(column, calibration.residuals_of(held))
 
 
 def train_columns(
@@ -144,6 +186,8 @@ def write(trained: Iterable[Trained], skipped: dict[str, str], data: Path, partl
         file = "fbnet_lookups" if one.column.space == "fbnet" else f"{one.column.space}_{one.column.source}"
         files.setdefault(file, {})[name] = one.table
         cards[name] = one.card
+        if one.intervals is not None:
+            files.setdefault("intervals", {})[name] = one.intervals
         if one.form is not None:
             forms[name] = closed_forms.record(one.column, one.form)
     if not partly:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from hwnasbench.predictors.base import Quantiles
+    from hwnasbench.predictors.base import Prediction, Predictor, Quantiles
     from hwnasbench.tables.store import Store
 
 _NAN = math.nan
@@ -280,5 +280,70 @@ class LookupColumn(Column):
         return float(std) * abs(self.read(where)) if self.link == "exp" else float(std)
 
 
+class PredictedColumn(Column):
+    """A column that a predictor computes for every architecture when it is asked.
+
+    Attributes
+    ----------
+    predictor : Predictor
+        Loaded when the first value is read.
+    """
+
+    kind = "predicted"
+    count = None
+
+    @property
+    def predictor(self) -> Predictor:
+        raise NotImplementedError
+
+    def predict(self, vectors: NDArray[np.int8]) -> Prediction:
+        """Predict architectures by their decision vectors, however they are spelled."""
+        return self.predictor.predict(spaces.get(self.space).canonical_vectors(vectors))
+
+    def _one(self, where: Any) -> tuple[float, float, bool]:
+        """Return value, std and whether it is extrapolated; the last architecture is remembered."""
+        key = bytes(where)
+        if self._last is None or self._last[0] != key:
+            found = self.predict(spaces.get(self.space).vectors([where]))
+            self._last = (key, (float(found.values[0]), float(found.std[0]), bool(found.extrapolated[0])))
+        return self._last[1]
+
+    _last: tuple[bytes, tuple[float, float, bool]] | None = None
+
+    def read(self, where: Any) -> float:
+        return self._one(where)[0]
+
+    def status(self, where: Any) -> str:
+        return STATUSES[_OK]
+
+    def std_at(self, where: Any) -> float | None:
+        return self._one(where)[1]
+
+    def flags_at(self, where: Any) -> tuple[str, ...]:
+        return (*self.flags, "extrapolated") if self._one(where)[2] else self.flags
+
+    def quantiles(self) -> Quantiles | None:
+        return self.predictor.quantiles()
+
+
+class ModelColumn(PredictedColumn):
+    """A small model beside the store, evaluated by `hwnasbench.predictors.arrays`."""
+
+    _model: Predictor | None = None
+
+    @property
+    def predictor(self) -> Predictor:
+        if self._model is None:
+            from hwnasbench.predictors.arrays import load
+
+            self._model = load(f"{self.store.folder}/../{self._record['file']}")
+        return self._model
+
+
 #: Column classes by the layout that a store's index names.
-LAYOUTS: dict[str, type[Column]] = {"dense": DenseColumn, "rows": RowsColumn, "lookup": LookupColumn}
+LAYOUTS: dict[str, type[Column]] = {
+    "dense": DenseColumn,
+    "rows": RowsColumn,
+    "lookup": LookupColumn,
+    "model": ModelColumn,
+}

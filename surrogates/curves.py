@@ -1,0 +1,60 @@
+"""Learning curves: the held-out quality of a family by how many networks it learned from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from surrogates import folds, scorecard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+#: Networks learned from; the scorecard itself is of all.
+SIZES = (10, 30, 100, 300, 1000, 3000)
+#: The fold that curves are judged on.
+JUDGED = 0
+#: Numbers of a scorecard that a curve gives.
+_TOLD = ("r2", "spearman", "kendall", "kendall_best", "mae", "mape")
+
+
+def learning_curve(
+    fit_predict: Callable[[NDArray[np.intp], NDArray[np.intp]], NDArray[np.float64]],
+    values: NDArray[np.float64],
+    fold: NDArray[np.int8],
+    metric: str,
+    sizes: Sequence[int] = SIZES,
+) -> list[dict[str, Any]]:
+    """Return the quality on one fold after learning from ever more rows of the others.
+
+    Parameters
+    ----------
+    fit_predict : callable
+        Takes the rows to learn from and the rows to predict; returns the predictions.
+    values : (n,) ndarray of float64
+        Published values.
+    fold : (n,) ndarray of int8
+        No class is in two folds.
+    metric : str
+    sizes : sequence of int
+        Those above the number of rows at hand are left out.
+
+    Returns
+    -------
+    list of dict
+        learned_from, and the numbers of `scorecard.quality`. Each size holds the smaller ones.
+    """
+    judged = np.flatnonzero(fold == JUDGED)
+    others = np.flatnonzero(fold != JUDGED)
+    shuffled = np.random.Generator(np.random.PCG64(folds.SEED)).permutation(others)
+    out = []
+    for size in sizes:
+        if size > len(shuffled):
+            break
+        predicted = fit_predict(np.sort(shuffled[:size]), judged)
+        card = scorecard.quality(values[judged], predicted, metric)
+        out.append({"learned_from": size, **{name: card[name] for name in _TOLD}})
+    return out
