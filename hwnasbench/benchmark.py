@@ -7,6 +7,7 @@ import contextlib
 from hwnasbench import spaces
 from hwnasbench.devices import Device, by_name, catalog
 from hwnasbench.errors import InvalidRequest, NoColumn, UnknownName
+from hwnasbench.onboarding.registry import own_device, own_names
 from hwnasbench.paths import home_folder, shipped_store
 from hwnasbench.plan import INTEGERS, Plan, as_integer, as_words, check_named, defaults_of, remember
 from hwnasbench.resolve import Resolved, refuse_unbuilt, resolve
@@ -254,6 +255,8 @@ class Benchmark:
         if plan is None:
             plan = self._plan(*key)
             plan.key = key
+            if isinstance(key[0], str) and key[0] not in self._catalog and key[0] not in catalog():
+                return plan  # the user's own: another device may take its name
             with contextlib.suppress(TypeError):  # an argument that cannot be hashed is resolved each time
                 remember(self._plans, key, plan, _PLANS)
         return plan
@@ -284,9 +287,9 @@ class Benchmark:
     def _find_device(self, device: str | Device | None) -> Device | None:
         if device is None or isinstance(device, Device):
             return device
-        found = self._catalog.get(device) or catalog().get(device)
+        found = self._catalog.get(device) or catalog().get(device) or own_device(device)
         if found is None:
-            raise UnknownName("device", device, sorted({*catalog(), *self._catalog}))
+            raise UnknownName("device", device, sorted({*catalog(), *self._catalog, *own_names()}))
         return found
 
     def other_kinds(self, metric: str, column: Column) -> tuple[str, ...]:
@@ -307,7 +310,7 @@ class Benchmark:
         if METRICS[metric].scope == "device":
             if device is None:
                 raise InvalidRequest(f"{metric} needs a device; bench.devices() lists them")
-            columns = [c for c in columns if c.keys["device"] == device.name]
+            columns = [*(c for c in columns if c.keys["device"] == device.name), *device.columns(self, metric)]
         try:
             if not columns:
                 refuse_unbuilt(self, metric, device)

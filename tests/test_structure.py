@@ -23,6 +23,8 @@ ROOMS: dict[str, set[str]] = {
     "costs": {"networks", "spaces", "devices"},
     "tables": {"networks", "spaces", "devices", "predictors"},
     "predictors": {"networks", "spaces", "devices"},
+    # Beside the benchmark: it reads the columns of known devices, and brings one of its own.
+    "onboarding": {"spaces", "devices", "predictors", "tables", "benchmark", "plan", "simulated", "vectors"},
 }
 
 

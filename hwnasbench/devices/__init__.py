@@ -9,9 +9,12 @@ from hwnasbench.vocabulary import DEVICE_CLASSES, KEYS, precision_bits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
     from typing import Any
+
+    from hwnasbench.benchmark import Benchmark
+    from hwnasbench.tables.columns import Column
 
 __all__ = ["Device", "by_name", "catalog", "load_catalog"]
 
@@ -92,6 +95,10 @@ class Device:
         from hwnasbench.devices.parameters import resolve
 
         return resolve(self.cost["model"], self.device_class, self.name, self.cost.get("parameters", {}))
+
+    def columns(self, bench: Benchmark, metric: str) -> Sequence[Column]:
+        """Return the columns that it brings itself, beside those of the stores; a device of the catalogue has none."""
+        return ()
 
     def __repr__(self) -> str:
         return f"<device {self.name}: {self.title}, {self.device_class}>"
