@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from hwnasbench import spaces
+from hwnasbench import predicted, spaces
 from hwnasbench.devices import Device, by_name, catalog
 from hwnasbench.errors import InvalidRequest, NoColumn, UnknownName
 from hwnasbench.onboarding.registry import own_device, own_names
@@ -12,8 +12,7 @@ from hwnasbench.paths import home_folder, shipped_store
 from hwnasbench.plan import INTEGERS, Plan, as_integer, as_words, check_named, defaults_of, remember
 from hwnasbench.resolve import Resolved, refuse_unbuilt, resolve
 from hwnasbench.results import Result
-from hwnasbench.simulated import COUNTS, COUNTS_SOURCE, RECORD, SOURCE
-from hwnasbench.simulated import column as simulated_column
+from hwnasbench.simulated import COUNTS, RECORD, SOURCE
 from hwnasbench.tables.columns import Column
 from hwnasbench.tables.store import Store, open_store
 from hwnasbench.vocabulary import DEVICE_CLASSES, KINDS, METRICS, simulated_metrics
@@ -117,7 +116,7 @@ class Benchmark:
             for column in store.columns:
                 if column.space == space.name:
                     self._columns.setdefault(column.metric, []).append(column)
-        self.sources[SOURCE] = RECORD
+        self.sources |= {SOURCE: RECORD, **predicted.RECORDS}
         self._catalog = by_name(compiled.values())
         self.defaults: dict[str, Any] = defaults_of(space, stores)
         self.settings: dict[Any, Setting] = {}
@@ -138,7 +137,8 @@ class Benchmark:
 
     def metrics(self) -> list[str]:
         """Return the metrics of the space, measured or simulated."""
-        return [name for name in METRICS if name in self._columns or name in _ALL_SIMULATED or name in COUNTS]
+        known = {*self._columns, *_ALL_SIMULATED, *COUNTS, *predicted.metrics(self.space)}
+        return [name for name in METRICS if name in known]
 
     def datasets(self) -> list[str]:
         """Return the data sets that any column of the space speaks of."""
@@ -314,11 +314,13 @@ class Benchmark:
         try:
             if not columns:
                 refuse_unbuilt(self, metric, device)
-            return resolve(columns, metric, self.space.name, device, named, self.defaults, kinds, source)
+            found = resolve(columns, metric, self.space.name, device, named, self.defaults, kinds, source)
+            if "precision_mismatch" not in found.flags:
+                return found
+            lower = predicted.accuracy(self, device, named, kinds, source)
+            return found if lower is None else Resolved(lower, ())
         except NoColumn:
-            computed = None
-            if (kinds is None or "simulated" in kinds) and source in (None, SOURCE, COUNTS_SOURCE):
-                computed = simulated_column(self, metric, device, named)
+            computed = predicted.computed(self, metric, device, named, kinds, source)
             if computed is None:
                 raise
             return Resolved(computed, ())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 
 from hwnasbench.errors import AmbiguousQuery, InvalidRequest, NoColumn, NoValue, UnknownName
+from hwnasbench.predicted import recipes
 from hwnasbench.results import Value
 from hwnasbench.vocabulary import DATASETS, ENGINES, METRICS, PER_LAYER, SPLITS, precision_bits
 
@@ -52,6 +53,7 @@ def check_named(bench: Benchmark, named: dict[str, Any]) -> None:
                 precision_bits(value)
             continue
         known |= {*_VOCABULARY.get(key, ()), *(bench.space.datasets if key == "dataset" else ())}
+        known |= {*recipes(bench.space)} if key == "recipe" else set()
         if value not in known:
             raise UnknownName("data set" if key == "dataset" else key, value, known)
 

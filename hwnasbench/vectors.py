@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hwnasbench import spaces
+from hwnasbench import predicted, spaces
 from hwnasbench.errors import InvalidRequest, NoColumn, NotEnumerable
 from hwnasbench.noise import drawn, generator, missing
+from hwnasbench.predicted import ComputedAccuracy
 from hwnasbench.predictors.lookup import evaluate_many
 from hwnasbench.simulated import ComputedColumn
 from hwnasbench.tables.columns import Column, DenseColumn, LookupColumn, PredictedColumn, RowsColumn
@@ -76,7 +77,7 @@ def read(column: Column, where: NDArray[Any] | None) -> Batch:
     if isinstance(column, ComputedColumn):
         return _read_computed(column, where)
     if isinstance(column, PredictedColumn):
-        if where is None:
+        if where is None and not (isinstance(column, ComputedAccuracy) and column.counted.enumerable):
             raise NotEnumerable(f"{column!r} has no whole column; pass architectures")
         return Batch(column.predict(where).values, None, None)
     if isinstance(column, RowsColumn):
@@ -349,7 +350,7 @@ def coverage(bench: Benchmark) -> pd.DataFrame:
     import pandas as pd
 
     names = ["metric", *KEYS, "kind", "of", "source", "flags", "count"]
-    rows = [c.describe() for c in [*bench.all_columns(), *_simulated(bench)]]
+    rows = [c.describe() for c in [*bench.all_columns(), *predicted.coverage(bench), *_simulated(bench)]]
     frame = pd.DataFrame(rows, columns=["space", *names])
     return frame.sort_values(["metric", "device", "dataset", "source"], na_position="first", ignore_index=True)
 

@@ -281,34 +281,25 @@ class LookupColumn(Column):
 
 
 class PredictedColumn(Column):
-    """A column that a predictor computes for every architecture when it is asked.
-
-    Attributes
-    ----------
-    predictor : Predictor
-        Loaded when the first value is read.
-    """
+    """A column that a model computes for every architecture when it is asked."""
 
     kind = "predicted"
     count = None
+    _last: tuple[Any, tuple[float, float, bool]] | None = None
 
-    @property
-    def predictor(self) -> Predictor:
+    def predict(self, where: NDArray[Any] | None) -> Prediction:
+        """Predict architectures by index (None is the whole space) or by decision vector, however it is spelled."""
         raise NotImplementedError
-
-    def predict(self, vectors: NDArray[np.int8]) -> Prediction:
-        """Predict architectures by their decision vectors, however they are spelled."""
-        return self.predictor.predict(spaces.get(self.space).canonical_vectors(vectors))
 
     def _one(self, where: Any) -> tuple[float, float, bool]:
         """Return value, std and whether it is extrapolated; the last architecture is remembered."""
-        key = bytes(where)
+        import numpy as np
+
+        key = where if isinstance(where, int) else bytes(where)
         if self._last is None or self._last[0] != key:
-            found = self.predict(spaces.get(self.space).vectors([where]))
+            found = self.predict(np.array([where]))
             self._last = (key, (float(found.values[0]), float(found.std[0]), bool(found.extrapolated[0])))
         return self._last[1]
-
-    _last: tuple[bytes, tuple[float, float, bool]] | None = None
 
     def read(self, where: Any) -> float:
         return self._one(where)[0]
@@ -322,9 +313,6 @@ class PredictedColumn(Column):
     def flags_at(self, where: Any) -> tuple[str, ...]:
         return (*self.flags, "extrapolated") if self._one(where)[2] else self.flags
 
-    def quantiles(self) -> Quantiles | None:
-        return self.predictor.quantiles()
-
 
 class ModelColumn(PredictedColumn):
     """A small model beside the store, evaluated by `hwnasbench.predictors.arrays`."""
@@ -333,11 +321,19 @@ class ModelColumn(PredictedColumn):
 
     @property
     def predictor(self) -> Predictor:
+        """The model, loaded when the first value is read."""
         if self._model is None:
             from hwnasbench.predictors.arrays import load
 
             self._model = load(f"{self.store.folder}/../{self._record['file']}")
         return self._model
+
+    def predict(self, where: NDArray[Any] | None) -> Prediction:
+        assert where is not None
+        return self.predictor.predict(spaces.get(self.space).canonical_vectors(where))
+
+    def quantiles(self) -> Quantiles | None:
+        return self.predictor.quantiles()
 
 
 #: Column classes by the layout that a store's index names.

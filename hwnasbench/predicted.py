@@ -1,0 +1,240 @@
+"""Accuracies that models compute where no table holds them: on ImageNet, and at low precision.
+
+Making a column imports nothing; NumPy and the model come when a value is read.
+"""
+
+from __future__ import annotations
+
+import math
+
+from hwnasbench.errors import AmbiguousQuery, NoColumn
+from hwnasbench.tables.columns import PredictedColumn
+from hwnasbench.vocabulary import KEYS, PER_LAYER, SCOPE_KEYS, precision_bits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from hwnasbench.benchmark import Benchmark
+    from hwnasbench.devices import Device
+    from hwnasbench.predictors.base import Prediction, Quantiles
+    from hwnasbench.spaces import Space
+    from hwnasbench.tables.columns import Column
+
+IMAGENET, PRECISION = "hwnasbench-imagenet", "hwnasbench-precision"
+_CITATION = "@software{{{key},\n  title = {{{title}}},\n  author = {{{{The hwnasbench developers}}}}\n}}"
+
+
+def _record(key: str, title: str) -> dict[str, Any]:
+    citation = _CITATION.format(key=key, title=title)
+    return {
+        "title": title,
+        "repository": "",
+        "commit": "",
+        "licence": "Apache-2.0",
+        "priority": 0,
+        "citation": citation,
+    }
+
+
+#: The records of these sources, beside those of the tables.
+RECORDS = {
+    IMAGENET: _record(
+        "hwnasbench_imagenet", "ImageNet accuracy of networks of inverted residual blocks, by hwnasbench"
+    ),
+    PRECISION: _record("hwnasbench_precision", "Accuracy lost to low precision, by hwnasbench"),
+}
+#: Spaces that `hwnasbench.predictors.imagenet` speaks of, and the data sets.
+SPACES = {
+    "efficientnet": ("imagenet",),
+    "fbnet": ("imagenet", "cifar100"),
+    "mnasnet": ("imagenet",),
+    "mobilenetv2": ("imagenet",),
+    "ofa_mobilenetv3": ("imagenet",),
+    "proxylessnas": ("imagenet",),
+}
+#: Its training recipes; CIFAR-100 knows the first alone.
+RECIPES = ("standard", "advanced", "distilled")
+#: How a network came to a low precision: quantised after training, or trained further with quantisation.
+METHODS = ("ptq", "qat")
+#: Bits from which nothing is lost.
+_LOSSLESS = 16
+
+
+class ComputedAccuracy(PredictedColumn):
+    """An accuracy that a model computes; subclasses say how."""
+
+    kinds = ("predicted",)
+    of = "measured"
+    priority = 0
+
+    def __init__(self, space: Space, source: str, keys: dict[str, str | int | None], flags: tuple[str, ...]) -> None:
+        self.counted = space
+        self.space = space.name
+        self.metric = "accuracy"
+        self.source = source
+        self.flags = flags
+        self.keys = {key: keys.get(key) if key in SCOPE_KEYS["training"] else None for key in KEYS}
+
+    def vectors(self, where: NDArray[Any] | None) -> NDArray[np.int8]:
+        """Return the canonical decisions of architectures by index (None is all) or by vector."""
+        if not self.counted.enumerable:
+            return self.counted.canonical_vectors(self.counted.vectors(where))
+        every = self.counted.all_vectors()
+        return every if where is None else every[where]
+
+
+class ImageNetColumn(ComputedAccuracy):
+    """What `hwnasbench.predictors.imagenet` says of a space's networks under one training recipe."""
+
+    def __init__(self, space: Space, dataset: str, recipe: str, flags: tuple[str, ...] = ()) -> None:
+        keys: dict[str, str | int | None] = {"dataset": dataset, "precision": "fp32", "split": "test", "recipe": recipe}
+        super().__init__(space, IMAGENET, keys, flags)
+
+    def predict(self, where: NDArray[Any] | None) -> Prediction:
+        from hwnasbench.predictors.imagenet import open_model
+
+        dataset, recipe = str(self.keys["dataset"]), str(self.keys["recipe"])
+        return open_model().predict(self.space, self.vectors(where), dataset, recipe)
+
+    def quantiles(self) -> Quantiles | None:
+        from hwnasbench.predictors.imagenet import open_model
+
+        return open_model().quantiles()
+
+
+class PrecisionColumn(ComputedAccuracy):
+    """An accuracy in float32 less what `hwnasbench.predictors.precision` says that a precision loses."""
+
+    def __init__(self, space: Space, base: Column, precision: str, method: str) -> None:
+        super().__init__(space, PRECISION, {**base.keys, "precision": precision, "recipe": method}, base.flags)
+        self.base = base
+
+    def _loss(self, where: NDArray[Any] | None) -> Prediction:
+        from hwnasbench.predictors.precision import open_model
+
+        dataset, precision, method = (str(self.keys[key]) for key in ("dataset", "precision", "recipe"))
+        return open_model().loss(self.counted, self.vectors(where), dataset, precision, method)
+
+    def _within_base(self, where: NDArray[Any]) -> NDArray[Any]:
+        """Return where the base column keeps the networks: those in mixed precision bring their bits."""
+        base = getattr(self.counted, "base", None)
+        if base is None:
+            return where
+        networks = where[:, : len(base.choices)]
+        found: NDArray[Any] = base.indices(networks) if base.enumerable else base.vectors(networks)
+        return found
+
+    def predict(self, where: NDArray[Any] | None) -> Prediction:
+        from hwnasbench.vectors import read
+
+        loss = self._loss(where)
+        full = read(self.base, None if where is None else self._within_base(where))
+        return loss._replace(values=(full.values - loss.values).clip(0, 100))
+
+    def std_at(self, where: Any) -> float | None:
+        import numpy as np
+
+        within = self._within_base(np.array([where]))[0]
+        full, loss = self.base.std_at(within), super().std_at(where)
+        return None if full is None or loss is None else math.hypot(full, loss)
+
+    def quantiles(self) -> Quantiles | None:
+        return None
+
+
+def metrics(space: Space) -> tuple[str, ...]:
+    """Return the metrics that models know of a space that has no column of them."""
+    return ("accuracy",) if space.name in SPACES or hasattr(space, "base") else ()
+
+
+def computed(
+    bench: Benchmark,
+    metric: str,
+    device: Device | None,
+    named: dict[str, Any],
+    kinds: tuple[str, ...] | None,
+    source: str | None,
+) -> Column | None:
+    """Return the column that computes what no stored one holds, by a model or a cost model; None where none does."""
+    from hwnasbench import simulated  # which resolves requests with this module's words
+
+    if metric == "accuracy":
+        return accuracy(bench, device, named, kinds, source)
+    if (kinds is None or "simulated" in kinds) and source in (None, simulated.SOURCE, simulated.COUNTS_SOURCE):
+        return simulated.column(bench, metric, device, named)
+    return None
+
+
+def recipes(space: Space) -> tuple[str, ...]:
+    """Return the recipes that models know for a space's networks."""
+    name = getattr(space, "base", space).name
+    return (*(RECIPES if name in SPACES else ()), *METHODS)
+
+
+def accuracy(
+    bench: Benchmark, device: Device | None, named: dict[str, Any], kinds: tuple[str, ...] | None, source: str | None
+) -> PredictedColumn | None:
+    """Return the column that computes the accuracy that a request asks for, or None where no model does.
+
+    Parameters
+    ----------
+    bench : Benchmark
+    device : Device or None
+        Its precision is the request's, where the request names none.
+    named : dict
+        The keys that the request names.
+    kinds, source : optional
+        What the request restricts its answer to.
+    """
+    if kinds is not None and "predicted" not in kinds:
+        return None
+    mixed = getattr(bench.space, "per_layer", False)
+    usual = PER_LAYER if mixed else "fp32" if device is None else device.defaults.get("precision", "fp32")
+    precision = str(named.get("precision") or usual)
+    if precision != PER_LAYER and min(precision_bits(precision)) >= _LOSSLESS:
+        return None if mixed or source not in (None, IMAGENET) else _on_imagenet(bench, named, precision)
+    if source not in (None, PRECISION) or precision == "analog" or (precision == PER_LAYER) != mixed:
+        return None
+    method = named.get("recipe")
+    full = {key: value for key, value in named.items() if key != "precision" and value not in METHODS}
+    base = _full_precision(bench, {**full, "precision": "fp32"}, kinds)
+    if base is None:
+        return None
+    return PrecisionColumn(bench.space, base, precision, method if method in METHODS else METHODS[0])
+
+
+def _on_imagenet(bench: Benchmark, named: dict[str, Any], precision: str) -> ImageNetColumn | None:
+    known = SPACES.get(bench.space.name, ())
+    dataset = named.get("dataset") or bench.defaults["defaults"].get("dataset") or (known[0] if known else None)
+    recipe = named.get("recipe", RECIPES[0])
+    if dataset not in known or recipe not in (RECIPES if dataset == "imagenet" else RECIPES[:1]):
+        return None
+    if named.get("split", "test") != "test" or named.get("epochs") is not None:
+        return None
+    return ImageNetColumn(bench.space, dataset, recipe, () if precision == "fp32" else ("precision_mismatch",))
+
+
+def _full_precision(bench: Benchmark, named: dict[str, Any], kinds: tuple[str, ...] | None) -> Column | None:
+    """Return the column of the accuracy in float32, of the base space where the space mixes precisions."""
+    base = getattr(bench.space, "base", None)
+    if base is not None:
+        from hwnasbench.benchmark import Benchmark
+
+        bench = Benchmark(base, bench.stores)
+    try:
+        found: Column = bench.resolve("accuracy", None, named, kinds, None).column
+    except (NoColumn, AmbiguousQuery):
+        return None
+    return found
+
+
+def coverage(bench: Benchmark) -> Iterator[PredictedColumn]:
+    """Yield what the model of ImageNet accuracy answers for a space."""
+    for dataset in SPACES.get(bench.space.name, ()):
+        for recipe in RECIPES if dataset == "imagenet" else RECIPES[:1]:
+            yield ImageNetColumn(bench.space, dataset, recipe)
