@@ -16,6 +16,7 @@ from data_builders.rows import scatter
 from data_builders.sources import mpnas201
 from hwnasbench import spaces
 from hwnasbench.errors import CorruptFile, UnsafePickle
+from hwnasbench.predictors.precision import open_model
 from hwnasbench.tables.schema import validate
 
 if TYPE_CHECKING:
@@ -104,6 +105,38 @@ def test_two_of_the_files_are_equal_and_older(sources: Path) -> None:
     newer = load(sources / "mpnas201" / mpnas201.FILES[150])
     assert set(older) <= set(newer)
     assert sum(older[k] != newer[k] for k in older) == 13
+
+
+@pytest.mark.sources
+def test_every_training_is_an_architecture_in_mixed_precision(sources: Path) -> None:
+    space = mpnas201.mixed_space()
+    for column, epochs in zip(mpnas201.mixed_columns(folder(sources / "mpnas201")), mpnas201.FILES, strict=True):
+        validate(column.to_table())
+        found = mpnas201.trainings(folder(sources / "mpnas201"), epochs)
+        assert column.values.tolist() == found.accuracy.tolist()
+        for row in range(0, len(found.accuracy), 500):
+            arch = space.parse(column.archs[row])
+            assert space.base_of(arch).vector == tuple(found.vectors[row])
+            bits = space.bits(arch)
+            assert set(bits[:1] + bits[-1:]) == {(8, 8)}
+            assert {a for _, a in bits} == {8}
+            each = np.count_nonzero(found.bits[row, 0])
+            stages = [bits[1 + s * (5 * each + 3) :][: 5 * each] for s in range(3)]
+            expected = [[(int(b), 8) for b in stage if b] * 5 for stage in found.bits[row]]
+            assert stages == expected
+
+
+@pytest.mark.sources
+def test_the_shipped_model_knows_these_trainings(sources: Path) -> None:
+    """Through the notation of the mixed space: what it adds below 8 bits goes with what was lost."""
+    space, model = mpnas201.mixed_space(), open_model()
+    column = next(mpnas201.mixed_columns(folder(sources / "mpnas201")))
+    cell = SPACE.format([4, 3, 3, 2, 2, 2])
+    rows = [row for row, arch in enumerate(column.archs) if arch.startswith(f"{cell}@")]
+    assert len(rows) == 42
+    found = model.loss(space, space.vectors([column.archs[row] for row in rows]), "cifar10", method="qat")
+    assert not found.extrapolated.any()
+    assert spearmanr(found.values, column.values[rows]).statistic < 0
 
 
 def test_a_file_is_read_to_the_bit(tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from data_builders.pickles import load
-from data_builders.rows import cell_column, nasbench201
+from data_builders.rows import cell_column, listed_column, nasbench201
 from hwnasbench.errors import CorruptFile
+from hwnasbench.spaces.mixed import mixed_precision
 from hwnasbench.spaces.nasbench201 import CONV1, CONV3
+from hwnasbench.vocabulary import PER_LAYER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from data_builders.catalog import Folder
+    from hwnasbench.spaces.mixed import MixedPrecision
     from hwnasbench.tables.write import ColumnData
 
 _RESULTS = "results/eagle_mp_encode_test_accuracy_"
@@ -28,7 +31,7 @@ FILES = {
 #: The source divides by the images of 40 full batches of 256; CIFAR-10 has 10,000.
 COUNTED, IMAGES = 10_240, 10_000
 BITS = (2, 4, 8)
-_EDGES, _STAGES, _CELLS = 6, 3, 5
+_EDGES, _STAGES, _CELLS, _REDUCTION = 6, 3, 5, 3
 #: Bits of all convolutions of the cells: precision. Activations, stem, reductions and classifier have 8 bits.
 _PRECISIONS = {8: "int8", 4: "w4a8", 2: "w2a8"}
 
@@ -52,10 +55,7 @@ class Trainings(NamedTuple):
 
 
 def columns(files: Folder) -> Iterator[ColumnData]:
-    """Yield the cells whose convolutions all have the same bits, by bits and epochs.
-
-    Of one cell with several bits, `trainings` gives the accuracies; they are used as differences.
-    """
+    """Yield the cells whose convolutions all have the same bits, by bits and epochs."""
     for epochs in FILES:
         found = trainings(files, epochs)
         index = nasbench201().indices(found.vectors)
@@ -80,6 +80,44 @@ def columns(files: Folder) -> Iterator[ColumnData]:
                 # Stem, reductions and classifier keep 8 bits.
                 flags=[] if bits == BITS[-1] else ["precision_mismatch"],
             )
+
+
+def mixed_space() -> MixedPrecision:
+    """Return the space that every training is an architecture of: bits of the weights layer by layer."""
+    return mixed_precision(nasbench201(), BITS, (BITS[-1],))
+
+
+def mixed_columns(files: Folder) -> Iterator[ColumnData]:
+    """Yield every training as an architecture of `mixed_space`, by epochs.
+
+    A store holds columns of registered spaces alone, so that `columns` does not yield these.
+    """
+    space = mixed_space()
+    for epochs in FILES:
+        found = trainings(files, epochs)
+        yield listed_column(
+            space.name,
+            "mpnas201",
+            "accuracy",
+            [_spell(*row) for row in zip(found.vectors, found.bits, strict=True)],
+            found.accuracy,
+            kind="measured",
+            keys={
+                "dataset": "cifar10",
+                "precision": PER_LAYER,
+                "split": "test",
+                "recipe": "mpnas201",
+                "epochs": epochs,
+            },
+        )
+
+
+def _spell(vector: NDArray[np.int8], bits: NDArray[np.int8]) -> str:
+    """Return the string of a cell with its bits: stem, five equal cells a stage, reductions between, classifier."""
+    full = [BITS[-1]]
+    first, *others = ([int(b) for b in stage if b] * _CELLS for stage in bits)
+    layers = [*full, *first, *(b for stage in others for b in (*full * _REDUCTION, *stage)), *full]
+    return f"{nasbench201().format(vector.tolist())}@{','.join(f'w{b}a{BITS[-1]}' for b in layers)}"
 
 
 def trainings(files: Folder, epochs: int) -> Trainings:

@@ -33,6 +33,17 @@ if TYPE_CHECKING:
 
 #: Source id of these predictions.
 SOURCE = "hwnasbench-precision"
+#: The record of that source.
+RECORD = {
+    "title": "Accuracy lost to low precision, predicted by hwnasbench",
+    "repository": "",
+    "commit": "",
+    "licence": "Apache-2.0",
+    "priority": 0,
+    "citation": "@software{hwnasbench_precision,\n  title = {Accuracy at low precision in {hwnasbench}},\n"
+    "  author = {{The hwnasbench developers}},\n"
+    "  note = {Fitted to analog-nasbench 0.1.3, MP-NAS-Bench201, and the tables of MQBench and HAWQ}\n}",
+}
 FORMAT = "hwnasbench-precision/1"
 METHODS = ("ptq", "qat")
 #: On analog hardware: trained for it (hwat), or programmed as trained for digital hardware (noisy).
@@ -46,7 +57,7 @@ _LOSSLESS = 16
 #: Bits that the first and the last layer keep at a named precision, as in every published table at hand.
 _ENDS = 8
 #: Top-1 points between a perfect answer and chance among CIFAR-10's ten classes.
-_CEILING = 90.0
+CEILING = 90.0
 _TREES = ("tree_feature", "tree_threshold", "tree_leaf")
 _KEYS = ("format", "targets", "cells", "cells_edges", "cells_std", *_TREES, "tree_base", "trees_edges", "trees_std", "layers", "layers_millions")  # fmt: skip  # noqa: E501
 
@@ -220,7 +231,7 @@ class PrecisionModel:
             for _ in range(int(math.log2(len(leaf)))):
                 node = 2 * node + 1 + (x[rows, feature[node]] >= threshold[node])
             total += leaf[node - len(feature)]
-        added: NDArray[np.float64] = np.maximum(np.sinh(total), 0)
+        added: NDArray[np.float64] = np.clip(np.sinh(total), 0, CEILING)
         return added
 
     # -- analog -------------------------------------------------------------------------------
@@ -274,7 +285,7 @@ class PrecisionModel:
             converted = self._converters(cells, crossbar, adc_bits)
             values, variance = values + converted, variance + converted**2
         doubt = np.full(len(cells), other or seconds > TIMES[-1])
-        return Prediction(np.clip(values, 0, _CEILING), np.sqrt(variance), doubt)
+        return Prediction(np.clip(values, 0, CEILING), np.sqrt(variance), doubt)
 
     def _converters(self, cells: NDArray[np.int8], crossbar: int, adc_bits: float) -> NDArray[np.float64]:
         """Return what other converters and crossbars add to the loss; negative where they are better."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from data_builders.rows import nasbench201
 from data_builders.sources import analog_nasbench, mpnas201
-from hwnasbench.predictors.precision import ANALOG, METHODS, TIMES
+from hwnasbench.predictors.precision import ANALOG, CEILING, METHODS, TIMES
 from hwnasbench.predictors.precision_cells import MONOTONE, connected, features, live_bits
 from hwnasbench.spaces.nasbench201_features import live_representative, live_vectors
 from surrogates import folds
@@ -67,7 +67,9 @@ def out_of_fold(cells: Cells, true: NDArray[np.float64]) -> NDArray[np.float64]:
     y, out = np.arcsinh(true), np.zeros(len(true))
     for number in range(folds.FOLDS):
         known, asked = cells.alive & (cells.fold != number), cells.alive & (cells.fold == number)
-        out[asked] = trees.predict(trees.train(cells.x[known], y[known], _DEPTH), cells.x[asked]) + y[known].mean()
+        found = trees.predict(trees.train(cells.x[known], y[known], _DEPTH), cells.x[asked]) + y[known].mean()
+        # Nobody loses more than the worst cell that was seen.
+        out[asked] = np.minimum(found, y[known].max())
     return np.sinh(out)
 
 
@@ -183,7 +185,7 @@ def fit_lowered(files: Folder) -> tuple[dict[str, NDArray[Any]], list[dict[str, 
     for number in range(folds.FOLDS):
         known = fold != number
         booster = trees.train(x[known], y[known], monotone=MONOTONE)
-        out[~known] = np.maximum(np.sinh(trees.predict(booster, x[~known]) + y[known].mean()), 0)
+        out[~known] = np.clip(np.sinh(trees.predict(booster, x[~known]) + y[known].mean()), 0, CEILING)
     lowest = live_bits(rows.cells, rows.bits).min(axis=(1, 2))
     highest = np.where(rows.bits, rows.bits, lowest[:, None, None]).max(axis=(1, 2))
     cards = []
