@@ -311,6 +311,8 @@ def test_what_is_far_from_the_fits_says_so() -> None:
     assert model().loss(base, small, precision="int8").extrapolated.all()
     assert not model().loss(base, full, precision="int8").extrapolated.any()
     assert model().loss(spaces.get("fbnet"), [[0] * 22], "cifar100", "int8").extrapolated.all()
+    swish = spaces.get("efficientnet").sample_many(np.random.default_rng(0), 5)
+    assert model().loss(spaces.get("efficientnet"), swish, precision="int8").extrapolated.all()
 
 
 def test_analog_over_time() -> None:

@@ -356,8 +356,9 @@ class PrecisionModel:
         values = layerwise.loss(model, method, layers, offsets, bits)
         low, high = self._arrays["layers_millions"]
         size, at_ends = layerwise.millions(layers, offsets), bits[layerwise.ends(offsets)].min(axis=(0, 2))
-        # Beyond a factor of 2 of what was fitted, with a first or last layer below 8 bits, or on other images.
+        # Beyond a factor of 2 of what was fitted, a first or last layer below 8 bits, other images, other activations.
         doubt = (size < low / 2) | (size > high * 2) | (at_ends < _ENDS) | (dataset != "imagenet")
+        doubt |= layerwise.gated(layers, offsets)
         lowest = np.minimum.reduceat(bits.min(axis=1), offsets[:-1])
         std = np.where(lowest >= _LOSSLESS, 0, np.hypot(model.floor, model.relative * values))
         return Prediction(values, std, doubt | (lowest < 2))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hwnasbench.errors import InvalidRequest
-from hwnasbench.networks.layers import Op
+from hwnasbench.networks.layers import Activation, Op
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -85,6 +85,12 @@ def align(bits: ArrayLike, offsets: NDArray[np.int64]) -> NDArray[np.float64]:
 def ends(offsets: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the rows of the first and of the last layer of each network, shape (2, n)."""
     return np.stack([offsets[:-1], offsets[1:] - 1])
+
+
+def gated(layers: NDArray[np.void], offsets: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return which networks have an activation other than ReLU and ReLU6: swish, or the sigmoid of a gate."""
+    smooth = layers["activation"] > Activation.RELU6
+    return np.logical_or.reduceat(smooth, offsets[:-1])
 
 
 def millions(layers: NDArray[np.void], offsets: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -86,7 +86,8 @@ have no sensitivity of their own (MobileNetV2 alone has them), though they are k
 At a named precision the first and the last layer keep 8 bits, as in both tables (HAWQ's bit_config.py, read;
 MQBench's academic setting, recalled); bits by layer are taken as they are.
 Flagged: a first or last layer below 8 bits, fewer than 2 bits, less than half the parameters of the smallest or more
-than twice those of the largest fitted network, any data set but ImageNet.
+than twice those of the largest fitted network, any data set but ImageNet, and any activation but ReLU and ReLU6: no
+network with swish, or with the gates of squeeze-and-excitation, was fitted.
 
 ### Networks left out
 
