@@ -31,19 +31,6 @@ if TYPE_CHECKING:
 
     Arrays = Mapping[str, NDArray[Any]]
 
-#: Source id of these predictions.
-SOURCE = "hwnasbench-precision"
-#: The record of that source.
-RECORD = {
-    "title": "Accuracy lost to low precision, predicted by hwnasbench",
-    "repository": "",
-    "commit": "",
-    "licence": "Apache-2.0",
-    "priority": 0,
-    "citation": "@software{hwnasbench_precision,\n  title = {Accuracy at low precision in {hwnasbench}},\n"
-    "  author = {{The hwnasbench developers}},\n"
-    "  note = {Fitted to analog-nasbench 0.1.3, MP-NAS-Bench201, and the tables of MQBench and HAWQ}\n}",
-}
 FORMAT = "hwnasbench-precision/1"
 METHODS = ("ptq", "qat")
 #: On analog hardware: trained for it (hwat), or programmed as trained for digital hardware (noisy).
