@@ -5,6 +5,7 @@ Making a column imports nothing; NumPy and the model come when a value is read.
 
 from __future__ import annotations
 
+import functools
 import math
 
 from hwnasbench.errors import AmbiguousQuery, NoColumn
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from hwnasbench.benchmark import Benchmark
     from hwnasbench.devices import Device
     from hwnasbench.predictors.base import Prediction, Quantiles
+    from hwnasbench.predictors.imagenet import ImageNetAccuracy
     from hwnasbench.spaces import Space
     from hwnasbench.tables.columns import Column
 
@@ -96,15 +98,19 @@ class ImageNetColumn(ComputedAccuracy):
         super().__init__(space, IMAGENET, keys, flags)
 
     def predict(self, where: NDArray[Any] | None) -> Prediction:
-        from hwnasbench.predictors.imagenet import open_model
-
         dataset, recipe = str(self.keys["dataset"]), str(self.keys["recipe"])
-        return open_model().predict(self.space, self.vectors(where), dataset, recipe)
+        return _imagenet().predict(self.space, self.vectors(where), dataset, recipe)
 
     def quantiles(self) -> Quantiles | None:
-        from hwnasbench.predictors.imagenet import open_model
+        return _imagenet().quantiles()
 
-        return open_model().quantiles()
+
+@functools.cache
+def _imagenet() -> ImageNetAccuracy:
+    """Return the shipped model, read once a process."""
+    from hwnasbench.predictors.imagenet import open_model
+
+    return open_model()
 
 
 class PrecisionColumn(ComputedAccuracy):
