@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from hwnasbench.predictors.imagenet import FEATURES
-from surrogates.imagenet.model import PUBLISHED, Fitted, Model, Published, scale_of
+from surrogates.imagenet.model import PUBLISHED, SLOPES, Fitted, Model, Published, scale_of
 from surrogates.imagenet.rows import Rows, of_networks, score
+from surrogates.imagenet.wider import LIMIT, share_worse
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -73,12 +74,24 @@ def published(anchors: list[Anchor]) -> Published:
 
 
 def train(seen: Published, tables: Mapping[str, Rows]) -> Fitted:
-    """Choose features and ceiling by leaving out one family after the other, and fit."""
-    models = [
-        Model(names, tables, scale_of(seen.features, names), ceiling) for names in CANDIDATES for ceiling in CEILINGS
-    ]
-    errors = [np.abs(_leave_out(model, seen)[0] - seen.top1).mean() for model in models]
-    return models[int(np.argmin(errors))].fit(seen)
+    """Choose features, ceiling and the spread of the slopes by leaving out one family after the other, and fit.
+
+    Only among models that make few networks worse by widening them (`surrogates.imagenet.wider`).
+    """
+    best, chosen = np.inf, None
+    for names in CANDIDATES:
+        for ceiling in CEILINGS:
+            model = Model(names, tables, scale_of(seen.features, names), ceiling)
+            for slopes in SLOPES if tables else SLOPES[-1:]:
+                fitted = model.fit(seen, slopes)
+                if tables and share_worse(fitted) > LIMIT:
+                    continue
+                error = float(np.abs(_leave_out(model, seen, slopes) - seen.top1).mean())
+                if error < best:
+                    best, chosen = error, fitted
+    if chosen is None:
+        raise ValueError("every model makes networks worse by widening them")
+    return chosen
 
 
 def hold_out(seen: Published, tables: Mapping[str, Rows]) -> HeldOut:
@@ -98,13 +111,13 @@ def _splits(seen: Published) -> Iterable[tuple[str, NDArray[np.intp], NDArray[np
         yield family, np.flatnonzero(seen.family == family), np.flatnonzero(seen.family != family)
 
 
-def _leave_out(model: Model, seen: Published) -> tuple[Floats, Floats]:
-    values, std = np.empty(len(seen.top1)), np.empty(len(seen.top1))
+def _leave_out(model: Model, seen: Published, slopes: float) -> Floats:
+    values = np.empty(len(seen.top1))
     for _, rows, rest in _splits(seen):
-        fitted = model.fit(seen.only(rest))
+        fitted = model.fit(seen.only(rest), slopes)
         for row in rows:
-            values[row], std[row], _ = _judge(fitted, seen, row)
-    return values, std
+            values[row], _, _ = _judge(fitted, seen, row)
+    return values
 
 
 def _judge(fitted: Fitted, seen: Published, row: int) -> tuple[float, float, float]:

@@ -33,7 +33,7 @@ _TOGETHER = 50
 
 
 class Settings(NamedTuple):
-    """Spreads that the marginal likelihood of the anchors chooses."""
+    """Spreads. The marginal likelihood of the anchors chooses those of families and noise."""
 
     slopes: float
     """How far the slopes of one group lie from the shared ones."""
@@ -41,12 +41,8 @@ class Settings(NamedTuple):
     noise: float
 
 
-GRID = tuple(
-    Settings(slopes, family, noise)
-    for slopes in (0.01, 0.02, 0.04)
-    for family in (0.005, 0.01, 0.02, 0.03)
-    for noise in (0.01, 0.015, 0.02)
-)
+SLOPES = (0.01, 0.014, 0.02, 0.04)
+_FAMILY, _NOISE = (0.005, 0.01, 0.02, 0.03), (0.01, 0.015, 0.02, 0.03)
 
 
 @dataclass(frozen=True)
@@ -135,12 +131,12 @@ class Model:
             right += by.T @ (x.T @ y) / (variance * _TOGETHER)
         return told, right, tuple(residuals)
 
-    def _prior(self, settings: Settings) -> tuple[Floats, Floats]:
+    def _prior(self, slopes: float) -> tuple[Floats, Floats]:
         """Return the precision of the unknowns and its right-hand side once the tables are seen."""
         p = self._size
         spreads = np.full(len(self._right), _LEVEL)
         spreads[:p] = _SLOPE
-        spreads[p : p * (1 + self._groups)] = settings.slopes
+        spreads[p : p * (1 + self._groups)] = slopes
         spreads[-1] = _SHIFT
         return self._told + np.diag(spreads**-2.0), self._right
 
@@ -149,27 +145,25 @@ class Model:
         standard, advanced = (x @ self._rows(recipe) for recipe in PUBLISHED)
         return np.where(published.advanced[:, None] > 0, advanced, standard)
 
-    def _settings(self, published: Published) -> Settings:
+    def _settings(self, published: Published, slopes: float) -> Settings:
         """Return the settings under which the published values are likeliest."""
         design, y = self._design(published), score(published.top1, self._ceiling)
         same = published.family[:, None] == published.family[None]
-        best, found = -np.inf, GRID[0]
-        for slopes in sorted({settings.slopes for settings in GRID}):
-            precision, right = self._prior(Settings(slopes, 0, 0))
-            covariance = np.linalg.inv(precision)
-            left = y - design @ (covariance @ right)
-            explained = design @ covariance @ design.T
-            for settings in (one for one in GRID if one.slopes == slopes):
-                spread = explained + settings.family**2 * same + settings.noise**2 * np.eye(len(y))
-                likelihood = -left @ np.linalg.solve(spread, left) - np.linalg.slogdet(spread)[1]
-                if likelihood > best:
-                    best, found = likelihood, settings
-        return found
+        precision, right = self._prior(slopes)
+        covariance = np.linalg.inv(precision)
+        left = y - design @ (covariance @ right)
+        explained = design @ covariance @ design.T
 
-    def fit(self, published: Published) -> Fitted:
-        """Fit to published networks."""
-        settings = self._settings(published)
-        precision, right = self._prior(settings)
+        def likelihood(settings: Settings) -> float:
+            spread = explained + settings.family**2 * same + settings.noise**2 * np.eye(len(y))
+            return float(-left @ np.linalg.solve(spread, left) - np.linalg.slogdet(spread)[1])
+
+        return max((Settings(slopes, family, noise) for family in _FAMILY for noise in _NOISE), key=likelihood)
+
+    def fit(self, published: Published, slopes: float) -> Fitted:
+        """Fit to published networks, with slopes that differ between groups by so much."""
+        settings = self._settings(published, slopes)
+        precision, right = self._prior(slopes)
         design, y = self._design(published), score(published.top1, self._ceiling)
         same = published.family[:, None] == published.family[None]
         spread = settings.family**2 * same + settings.noise**2 * np.eye(len(y))

@@ -12,7 +12,7 @@ from hwnasbench import spaces
 from hwnasbench.predictors.base import Quantiles
 from hwnasbench.predictors.imagenet import FORMAT, SPACES, ImageNetAccuracy
 from hwnasbench.tables.write import atomically
-from surrogates.imagenet import anchors, cifar, evaluation, rows
+from surrogates.imagenet import anchors, cifar, evaluation, rows, wider
 from surrogates.imagenet.model import PUBLISHED, Published
 from surrogates.shipping import write_json
 
@@ -59,6 +59,12 @@ def write(sources: Path, data: Path) -> None:
         "candidates": [list(names) for names in evaluation.CANDIDATES],
         "ceilings": list(evaluation.CEILINGS),
         "settings": fitted.settings._asdict(),
+        "worse_by_widening": {
+            **{recipe: round(wider.share_worse(fitted, recipe), 4) for recipe in fitted.recipes},
+            "without the tables": round(wider.share_worse(evaluation.train(seen, {})), 4),
+            "limit": wider.LIMIT,
+            "pairs": len(wider.pairs().wide),
+        },
         "slopes": _slopes(fitted) | {"standard, without the tables": _slopes(evaluation.train(seen, {}))["standard"]},
         "tables": evaluation.table_quality(tables, fitted),
         "ofa_predictor": {name: round(value, 4) for name, value in calibration.items()},
