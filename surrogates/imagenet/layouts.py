@@ -2,7 +2,8 @@
 
 ``1:k3e1c16s1 2:k3e6c24s2 3:k5e3c40s2+se`` is one block, two blocks and three blocks: depthwise kernel,
 expansion, output channels, stride of the first, and what else there is: ``se`` squeeze-and-excitation, ``h`` a
-smooth activation, ``g2`` two groups in both 1 x 1 convolutions.
+smooth activation, ``g2`` a channel shuffle and two groups in the last convolution. Kernel 1 is a 1 x 1
+convolution alone.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Layout(NamedTuple):
     stem : int
         Channels of the first convolution.
     head : int
-        Channels of the last 1 x 1 convolution; 0 is none.
+        Channels of the last 1 x 1 convolution.
     features : int
         Channels of a layer between the pooling and the classifier; 0 is none.
     smooth : str
@@ -72,8 +73,7 @@ class Layout(NamedTuple):
             inner = 0 < index < len(runs) - 1
             for number in range(math.ceil(count * self.depth) if inner else count):
                 x = self._block(builder, x, kernel, expansion, channels, 1 if number else stride, marks)
-        x = builder.conv(x, self.head, 1, activation=smooth) if self.head else x
-        x = builder.global_pool(x)
+        x = builder.global_pool(builder.conv(x, self.head, 1, activation=smooth))
         if self.features:
             x = builder.conv(x, self.features, 1, batch_norm=False, bias=True, activation=smooth)
         builder.linear(x, _CLASSES)
