@@ -106,7 +106,7 @@ def _labels(columns: Sequence[Column]) -> list[str]:
 
 
 def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rank values; equal ones share the mean of their ranks."""
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    """Rank values; those that are equal but for their last bits share the mean of their ranks."""
+    _, inverse, counts = np.unique(values.round(9), return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)
     return np.asarray((ends - (counts - 1) / 2)[inverse], np.float64)
