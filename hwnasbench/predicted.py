@@ -60,7 +60,7 @@ SPACES = {
     "proxylessnas": ("imagenet",),
 }
 #: Its training recipes; CIFAR-100 knows the first alone.
-RECIPES = ("standard", "advanced", "distilled")
+RECIPES = ("standard", "advanced", "ofa_supernet", "accelnasbench_proxy")
 #: How a network came to a low precision: quantised after training, or trained further with quantisation.
 METHODS = ("ptq", "qat")
 #: Bits from which nothing is lost.

@@ -1,0 +1,126 @@
+"""Accuracies that models compute, as a query answers with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hwnasbench
+from hwnasbench import predicted, spaces
+from hwnasbench.errors import NoColumn, NoValue, UnknownName
+from hwnasbench.predictors import imagenet, precision
+from hwnasbench.spaces.mixed import mixed_precision
+
+
+@pytest.fixture(scope="module")
+def cells() -> hwnasbench.Benchmark:
+    return hwnasbench.load("nasbench201", data="shipped")
+
+
+@pytest.fixture(scope="module")
+def blocks() -> hwnasbench.Benchmark:
+    return hwnasbench.load("fbnet", data="shipped")
+
+
+def test_the_words_are_those_of_the_models() -> None:
+    """They are repeated so that a query imports no model before it reads a value."""
+    assert imagenet.SPACES == predicted.SPACES
+    assert imagenet.open_model().recipes == predicted.RECIPES
+    assert precision.METHODS == predicted.METHODS
+
+
+@pytest.mark.parametrize("name", predicted.SPACES)
+def test_every_space_has_an_accuracy_on_imagenet(name: str) -> None:
+    bench = hwnasbench.load(name, data="shipped")
+    archs = bench.space.sample_many(np.random.default_rng(0), 5)
+    ask: dict[str, Any] = {"metrics": ("accuracy",), "dataset": "imagenet", "source": predicted.IMAGENET}
+    frame = bench.query_many(archs, **ask)
+    assert "accuracy" in bench.metrics()
+    for arch, number in zip(archs, frame["accuracy"], strict=True):
+        value = bench.query(arch, **ask)["accuracy"]
+        assert (value.value, value.kind, value.source) == (number, "predicted", predicted.IMAGENET)
+        low, high = value.interval(0.8)
+        assert 0 <= low < number < high <= 100
+    assert "hwnasbench_imagenet" in bench.cite(frame)
+
+
+def test_recipes_are_keys(blocks: hwnasbench.Benchmark) -> None:
+    arch = [3] * 22
+    found = {r: blocks.query(arch, dataset="imagenet", recipe=r).accuracy for r in predicted.RECIPES}
+    assert found["advanced"] > found["standard"] > found["accelnasbench_proxy"]
+    with pytest.raises(UnknownName, match="recipe"):
+        blocks.query(arch, dataset="imagenet", recipe="standart")
+
+
+def test_fbnet_on_cifar100_is_a_guess_and_says_so(blocks: hwnasbench.Benchmark) -> None:
+    value = blocks.query([3] * 22, device="pixel3")["accuracy"]
+    assert value.keys["dataset"] == "cifar100"
+    assert "extrapolated" in value.flags
+    assert value.std is not None
+    assert value.std > 3
+
+
+def test_kinds_and_sources_restrict(blocks: hwnasbench.Benchmark) -> None:
+    for restricted in ({"kinds": "measured"}, {"source": "hwnasbench-simulated"}, {"split": "valid"}, {"epochs": 3}):
+        with pytest.raises(NoColumn):
+            blocks.query([3] * 22, metrics="accuracy", dataset="imagenet", **restricted)
+
+
+def test_coverage_lists_them(blocks: hwnasbench.Benchmark) -> None:
+    frame = blocks.coverage()
+    rows = frame[frame["source"] == predicted.IMAGENET]
+    assert set(rows["recipe"]) == set(predicted.RECIPES)
+    assert set(rows["dataset"]) == {"imagenet", "cifar100"}
+
+
+# -- precision ----------------------------------------------------------------------------------
+
+
+def test_a_precision_costs_what_the_model_says(cells: hwnasbench.Benchmark) -> None:
+    rows = np.array([100, 5000, 15000])
+    lower = cells.query_many(rows, metrics=("accuracy",), precision="w4a8", recipe="qat")["accuracy"]
+    full = cells.query_many(rows, metrics=("accuracy",))["accuracy"]
+    loss = precision.open_model().loss(cells.space, cells.space.all_vectors()[rows], "cifar10", "w4a8", "qat")
+    assert np.allclose(lower, full - loss.values)
+    value = cells.query(5000, precision="w4a8", recipe="qat")["accuracy"]
+    assert (value.source, value.keys["precision"], value.keys["recipe"]) == (predicted.PRECISION, "w4a8", "qat")
+    whole = cells.query(5000)["accuracy"].std
+    assert value.std is not None
+    assert whole is not None
+    assert value.std > whole
+    with pytest.raises(NoValue, match="no held-out residuals"):
+        value.interval()
+
+
+def test_stored_accuracies_at_a_precision_come_first(cells: hwnasbench.Benchmark) -> None:
+    assert cells.query(5000, device="edgetpu")["accuracy"].source == "analog-nasbench"
+
+
+def test_an_int8_device_has_int8_accuracy_on_imagenet(blocks: hwnasbench.Benchmark) -> None:
+    value = blocks.query([3] * 22, metrics="accuracy", dataset="imagenet", precision="int8")["accuracy"]
+    full = blocks.query([3] * 22, metrics="accuracy", dataset="imagenet")["accuracy"]
+    assert value.source == predicted.PRECISION
+    assert value.value is not None
+    assert full.value is not None
+    assert 0 < full.value - value.value < 2
+
+
+def test_sixteen_bits_lose_nothing_but_say_that_nobody_measured(blocks: hwnasbench.Benchmark) -> None:
+    value = blocks.query([3] * 22, metrics="accuracy", dataset="imagenet", precision="fp16")["accuracy"]
+    assert value.source == predicted.IMAGENET
+    assert "precision_mismatch" in value.flags
+
+
+def test_mixed_precision_has_an_accuracy() -> None:
+    space = mixed_precision(spaces.get("nasbench201"))
+    bench = hwnasbench.load(space, data="shipped")
+    archs = space.sample_many(np.random.default_rng(1), 4)
+    frame = bench.query_many(archs, metrics=("accuracy",))
+    value = bench.query(archs[2])["accuracy"]
+    assert value.value == frame["accuracy"][2]
+    assert value.keys["precision"] == "per_layer"
+    base = hwnasbench.load("nasbench201", data="shipped").query_many(archs[:, :6], metrics=("accuracy",))
+    assert (frame["accuracy"] <= base["accuracy"] + 1).all()
+    assert (frame["accuracy"] < base["accuracy"]).any()
