@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 #: Networks learned from; the scorecard itself is of all.
 SIZES = (10, 30, 100, 300, 1000, 3000)
-#: The fold that curves are judged on.
-JUDGED = 0
 #: Numbers of a scorecard that a curve gives.
 _TOLD = ("r2", "spearman", "kendall", "kendall_best", "mae", "mape")
 
@@ -24,11 +22,11 @@ _TOLD = ("r2", "spearman", "kendall", "kendall_best", "mae", "mape")
 def learning_curve(
     fit_predict: Callable[[NDArray[np.intp], NDArray[np.intp]], NDArray[np.float64]],
     values: NDArray[np.float64],
-    fold: NDArray[np.int8],
+    classes: NDArray[np.int64],
     metric: str,
     sizes: Sequence[int] = SIZES,
 ) -> list[dict[str, Any]]:
-    """Return the quality on one fold after learning from ever more rows of the others.
+    """Return the quality after learning from ever more rows, on all rows of other classes.
 
     Parameters
     ----------
@@ -36,25 +34,25 @@ def learning_curve(
         Takes the rows to learn from and the rows to predict; returns the predictions.
     values : (n,) ndarray of float64
         Published values.
-    fold : (n,) ndarray of int8
-        No class is in two folds.
+    classes : (n,) ndarray of int
+        A row is judged when no row of its class was learned from.
     metric : str
     sizes : sequence of int
-        Those above the number of rows at hand are left out.
+        Those above four fifths of the rows at hand are left out.
 
     Returns
     -------
     list of dict
         learned_from, and the numbers of `scorecard.quality`. Each size holds the smaller ones.
     """
-    judged = np.flatnonzero(fold == JUDGED)
-    others = np.flatnonzero(fold != JUDGED)
-    shuffled = np.random.Generator(np.random.PCG64(folds.SEED)).permutation(others)
+    shuffled = np.random.Generator(np.random.PCG64(folds.SEED)).permutation(len(values))
     out = []
     for size in sizes:
-        if size > len(shuffled):
+        if size > 0.8 * len(values):
             break
-        predicted = fit_predict(np.sort(shuffled[:size]), judged)
+        learned = np.sort(shuffled[:size])
+        judged = np.flatnonzero(~np.isin(classes, classes[learned]))
+        predicted = fit_predict(learned, judged)
         card = scorecard.quality(values[judged], predicted, metric)
         out.append({"learned_from": size, **{name: card[name] for name in _TOLD}})
     return out

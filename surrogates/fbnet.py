@@ -71,7 +71,9 @@ def fit(column: Column) -> tuple[pa.Table, dict[str, Any], Held]:
         **judge(column, held),
         **extra,
         "noise_ceiling": None,
-        "learning_curve": learning_curve(_learner(vectors, values, choices, model.link), values, fold, column.metric),
+        "learning_curve": learning_curve(
+            _learner(vectors, values, choices, model.link), values, held.classes, column.metric
+        ),
         "folds": folds.fold_hash(fold),
         "seed": folds.SEED,
     }

@@ -105,9 +105,7 @@ def _accelerators() -> list[Goal]:
         ("tpu_v2", "throughput", 0.965),
         ("tpu_v3", "throughput", 0.91),
     ):
-        goals.append(
-            Goal("mnasnet", metric, "accelnasbench", "Kendall", _of("kendall"), kendall, {"device": device})
-        )
+        goals.append(Goal("mnasnet", metric, "accelnasbench", "Kendall", _of("kendall"), kendall, {"device": device}))
     return goals
 
 

@@ -1,4 +1,4 @@
-"""Surrogates of NAS-Bench-201: gradient-boosted trees, shipped as out-of-fold predictions.
+"""Surrogates of NAS-Bench-201, shipped as out-of-fold predictions.
 
 Row i of a shipped column was predicted by the model that saw no cell of i's class of equal
 function. Rows that are copies of another row, and disconnected cells, are never learned from.
@@ -15,21 +15,17 @@ from hwnasbench import spaces
 from hwnasbench.spaces.nasbench201 import NasBench201
 from hwnasbench.tables.write import ColumnData
 from hwnasbench.vocabulary import METRICS, STATUSES
-from surrogates import closed_forms, features, folds, scorecard
+from surrogates import closed_forms, curves, features, folds, nested, scorecard
+from surrogates.catalog import rule_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     import pyarrow as pa
     from numpy.typing import NDArray
 
     from surrogates.columns import Column
 
-_COMMON = {"tree_method": "hist", "min_child_weight": 4, "max_bin": 16, "nthread": 1, "seed": folds.SEED}
-#: Settings of the trees for costs of the graph, and for what the function decides.
-COST = {**_COMMON, "max_depth": 5, "eta": 0.07, "subsample": 0.7}
-FUNCTION = {**_COMMON, "max_depth": 7, "eta": 0.1, "subsample": 0.8, "colsample_bytree": 0.5}
-COST_TREES, FUNCTION_TREES = 300, 250
 #: Counted by the library itself, not learned.
 COUNTED = ("params", "macs", "flops")
 _OK, _DISCONNECTED = STATUSES.index("ok"), STATUSES.index("disconnected")
@@ -54,14 +50,21 @@ def problem() -> Problem:
     assert isinstance(space, NasBench201)
     cost = features.cost_features(space)
     names = [space.canonical(arch) for arch in space]
+    classes = np.unique(names, return_inverse=True)[1]
     return Problem(
         space=space,
         vectors=space.all_vectors(),
         connected=np.array([space.is_connected(arch) for arch in space]),
         folds=folds.assign(names),
-        classes=np.unique(names, return_inverse=True)[1],
+        classes=classes,
         pairs=scorecard.swap_pairs(space),
-        features={"cost": cost, "function": features.accuracy_features(space)},
+        features={
+            "cost": cost,
+            "function": features.accuracy_features(space),
+            "class": features.class_features(space, classes),
+            "cells": features.live_operators(space),
+            "pairs": features.pairs(space),
+        },
     )
 
 
@@ -89,48 +92,32 @@ def transform_of(metric: str, values: NDArray[np.float64]) -> Transform:
     return NEGATIVE_LOG if values.max() < 0 else IDENTITY
 
 
-def is_of_function(metric: str) -> bool:
-    """Whether the function, rather than the graph, decides the metric: accuracy and proxies."""
-    return metric == "accuracy" or METRICS[metric].scope == "proxy"
-
-
 def learnable(column: Column, given: Problem, own: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the rows to learn from: own values of connected cells (training time: of all cells)."""
     return own if column.metric == "train_time" else own & given.connected
 
 
-def predict_fold(
-    column: Column, given: Problem, fold: int, target: NDArray[np.float64], rows: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Train on the other folds and predict one fold, on the transformed scale.
-
-    Parameters
-    ----------
-    column : Column
-        Only its metric is read.
-    given : Problem
-    fold : int
-    target : (15625,) ndarray of float64
-        The transformed values; read where `rows` is true.
-    rows : (15625,) ndarray of bool
-        What may be learned from.
-
-    Returns
-    -------
-    ndarray of float64
-        One prediction for each row of the fold.
-    """
-    import xgboost as xgb
-
-    of_function = is_of_function(column.metric)
-    x = given.features["function" if of_function else "cost"]
-    settings, trees = (FUNCTION, FUNCTION_TREES) if of_function else (COST, COST_TREES)
-    train, held = rows & (given.folds != fold), given.folds == fold
-    model = xgb.train(settings, xgb.DMatrix(x[train], target[train], nthread=1), trees)
-    return np.asarray(model.predict(xgb.DMatrix(x[held], nthread=1)), np.float64)
+def target_of(
+    column: Column, values: NDArray[np.float64], rows: NDArray[np.bool_]
+) -> tuple[Transform, NDArray[np.float64]]:
+    """Return the scale a column is learned on, and its values on it; zero where nothing is learned from."""
+    scale = transform_of(column.metric, values[rows])
+    target = np.zeros(len(values))
+    target[rows] = scale.forward(values[rows])
+    return scale, target
 
 
-def out_of_fold(column: Column, given: Problem) -> tuple[NDArray[np.float64], NDArray[np.bool_], str]:
+def back(column: Column, given: Problem, scale: Transform, raw: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Turn predictions on the scale they were learned on into the metric's values, exact in float32."""
+    if column.metric == "accuracy":
+        raw = (np.bincount(given.classes, raw) / np.bincount(given.classes))[given.classes]
+    predicted = scale.backward(raw)
+    if METRICS[column.metric].unit == "%":
+        predicted = predicted.clip(0, 100)
+    return predicted.astype(np.float32).astype(np.float64)
+
+
+def out_of_fold(column: Column, given: Problem) -> tuple[NDArray[np.float64], NDArray[np.bool_], str, dict[str, float]]:
     """Predict every row by the model that did not see its class.
 
     Returns
@@ -140,22 +127,34 @@ def out_of_fold(column: Column, given: Problem) -> tuple[NDArray[np.float64], ND
     rows : (15625,) ndarray of bool
         The rows that were learned from, and are judged.
     scale : str
-        The scale the trees were trained on.
+        The scale that was learned on.
+    shares : dict
+        How much each candidate counts, a mean over the folds.
     """
     values, own, _ = column.dense(len(given.space))
     rows = learnable(column, given, own)
+    scale, target = target_of(column, values, rows)
+    candidates = rule_of(column).candidates
+    found = nested.out_of_fold(candidates, given.features, target, rows, given.folds, given.classes)
+    names = [family.name for family in candidates]
+    shares = dict(zip(names, map(float, found.shares.mean(axis=0).round(3)), strict=True))
+    return back(column, given, scale, found.predicted), rows, scale.name, shares
+
+
+def learning_curve(column: Column, given: Problem, sizes: Sequence[int] = curves.SIZES) -> list[dict[str, Any]]:
+    """Return the quality after learning from ever more rows; see `surrogates.curves`."""
+    values, own, _ = column.dense(len(given.space))
+    rows = np.flatnonzero(learnable(column, given, own))
     scale = transform_of(column.metric, values[rows])
-    target = np.zeros(len(values))
-    target[rows] = scale.forward(values[rows])
-    raw = np.empty(len(values))
-    for fold in range(folds.FOLDS):
-        raw[given.folds == fold] = predict_fold(column, given, fold, target, rows)
-    if column.metric == "accuracy":
-        raw = (np.bincount(given.classes, raw) / np.bincount(given.classes))[given.classes]
-    predicted = scale.backward(raw)
-    if METRICS[column.metric].unit == "%":
-        predicted = predicted.clip(0, 100)
-    return predicted.astype(np.float32).astype(np.float64), rows, scale.name
+    target = scale.forward(values[rows])
+    family = rule_of(column).curve
+    x = given.features[family.features][rows]
+
+    def fit_predict(train: NDArray[np.intp], asked: NDArray[np.intp]) -> NDArray[np.float64]:
+        raw = family.fit(x[train], target[train], folds.SEED).predict(x[asked])
+        return scale.backward(raw)
+
+    return curves.learning_curve(fit_predict, values[rows], given.classes[rows], column.metric, sizes)
 
 
 def fit(column: Column, given: Problem) -> tuple[pa.Table, dict[str, Any], dict[str, Any] | None]:
@@ -173,16 +172,17 @@ def fit(column: Column, given: Problem) -> tuple[pa.Table, dict[str, Any], dict[
     values, own, status = column.dense(len(given.space))
     rows = learnable(column, given, own)
     form = closed_forms.recover(values, rows, given.vectors)
+    shares: dict[str, float] = {}
     if form is not None:
         predicted, std = closed_forms.evaluate(form, given.vectors), np.zeros(len(values))
         family, scale = EXACT, "value"
     else:
-        predicted, rows, scale = out_of_fold(column, given)
-        std, family = scorecard.spread(predicted, values, rows), TREE
+        predicted, rows, scale, shares = out_of_fold(column, given)
+        std, family = scorecard.spread(predicted, values, rows), " + ".join(shares)
     card = {
         **scorecard.describe(column, family),
         "scale": scale,
-        **scorecard.quality(values[rows], predicted[rows]),
+        **({"selection": shares} if len(shares) > 1 else {}),
         "noise_ceiling": scorecard.noise_ceiling(values, rows, given.pairs),
         "folds": folds.fold_hash(given.folds),
         "seed": folds.SEED,
@@ -200,7 +200,7 @@ def fit(column: Column, given: Problem) -> tuple[pa.Table, dict[str, Any], dict[
     return shipped(column, given, predicted, std, np.where(alive, _OK, _DISCONNECTED).astype(np.int8)), card, form
 
 
-EXACT, TREE = "exact closed form", "gradient-boosted trees"
+EXACT = "exact closed form"
 
 
 def constant_answer(values: NDArray[np.float64], rows: NDArray[np.bool_]) -> dict[str, Any] | None:

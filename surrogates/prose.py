@@ -83,6 +83,6 @@ the predictions where it is furthest off; among the best tenth of the published 
 better than they are, so that the share is below where noise is large; and for a new class: there the quantiles
 are of other classes, and each class counts once.
 
-Learning curves give the Kendall correlation on one fold by how many rows of the others were learned from.
+Learning curves give the Kendall correlation by how many rows were learned from, on all rows of other classes.
 
 """

@@ -13,7 +13,10 @@ import pyarrow as pa
 
 from hwnasbench import spaces
 from hwnasbench.errors import SourceMissing, UnknownName
-from surrogates import calibration, closed_forms, columns, fbnet, nasbench201, shipping
+from hwnasbench.tables.write import ColumnData
+from surrogates import calibration, closed_forms, columns, fbnet, layerwise, nasbench201, shipping
+from surrogates.curves import SIZES
+from surrogates.layouts import RECIPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -24,9 +27,12 @@ if TYPE_CHECKING:
     from surrogates.calibration import Held
     from surrogates.columns import Column
 
-_SPACES = ("fbnet", "nasbench201")
+#: Counted by the library itself, not learned.
+_COUNTED = {"fbnet": fbnet.COUNTED, "nasbench201": nasbench201.COUNTED, **dict.fromkeys(RECIPES, nasbench201.COUNTED)}
 #: Files in the data folder.
-SCORECARDS, CLOSED_FORMS = "scorecards.json", "closed_forms.json"
+SCORECARDS, CLOSED_FORMS, MODELS = "scorecards.json", "closed_forms.json", "models/columns"
+#: Sources that are learned from elsewhere: their levels are those of another recipe, their differences count.
+_DIFFERENCES = ("mpnas201",)
 _problem: nasbench201.Problem | None = None
 
 
@@ -40,13 +46,19 @@ class Plan:
 
 @dataclass
 class Trained:
-    """One finished column: its table, its scorecard, its closed form and the quantiles of its residuals."""
+    """One finished column: its table or its model, its scorecard, its closed form, the quantiles of its residuals."""
 
     column: Column
-    table: pa.Table
+    table: pa.Table | None
     card: dict[str, Any]
     form: dict[str, Any] | None = None
     intervals: pa.Table | None = None
+    model: tuple[dict[str, NDArray[Any]], dict[str, Any]] | None = None
+
+    @property
+    def file(self) -> str:
+        """The table that the column is filed in."""
+        return "fbnet_lookups" if self.column.space == "fbnet" else f"{self.column.space}_{self.column.source}"
 
 
 def plan(tables: Path, chosen: Sequence[str] = ()) -> Plan:
@@ -67,9 +79,9 @@ def plan(tables: Path, chosen: Sequence[str] = ()) -> Plan:
         When a text is in no column's name.
     """
     out = Plan([])
-    for space, counted in zip(_SPACES, (fbnet.COUNTED, nasbench201.COUNTED), strict=True):
+    for space, counted in _COUNTED.items():
         found = [c for path in sorted(tables.glob(f"*/{space}.parquet")) for c in columns.read_columns(path)]
-        found = [c for c in found if c.metric not in counted and c.own.sum() >= 100]
+        found = [c for c in found if c.metric not in counted and c.own.sum() >= 100 and c.source not in _DIFFERENCES]
         skipped = columns.duplicates(found)
         out.skipped.update(skipped)
         out.columns.extend(sorted((c for c in found if c.name not in skipped), key=lambda c: c.name))
@@ -83,6 +95,12 @@ def plan(tables: Path, chosen: Sequence[str] = ()) -> Plan:
     return out
 
 
+def _model_name(column: Column) -> str:
+    """Return the file name of a column's model."""
+    told = [column.source, *(str(column.keys[key]) for key in ("device", "batch") if key in column.keys)]
+    return "_".join([column.space, column.metric, *told]) + ".npz"
+
+
 def start_worker() -> None:
     """Prepare a worker: one thread for linear algebra, so that sums are always in the same order."""
     importlib.import_module("threadpoolctl").threadpool_limits(1)
@@ -94,13 +112,42 @@ def train_column(column: Column) -> Trained:
     if column.space == "fbnet":
         table, card, held = fbnet.fit(column)
         return Trained(column, table, card, intervals=_intervals(column, card, held))
+    if column.space in RECIPES:
+        return _layerwise(column)
     if _problem is None:
         _problem = nasbench201.problem()
     table, card, form = nasbench201.fit(column, _problem)
     held = _held(column, table, _problem)
     card |= calibration.judge(column, held)
-    card["learning_curve"] = nasbench201.learning_curve(column, _problem)
+    sizes = (*SIZES, 900) if column.metric == "accuracy" else SIZES
+    card["learning_curve"] = nasbench201.learning_curve(column, _problem, sorted(sizes))
     return Trained(column, _told(table, card, held, _problem.connected), card, form, _intervals(column, card, held))
+
+
+def _layerwise(column: Column) -> Trained:
+    """Make a column of a layer-wise space: out-of-fold predictions where it is enumerable, else a model."""
+    arrays, meta, card, held = layerwise.fit(column)
+    space = spaces.get(column.space)
+    if not space.enumerable:
+        return Trained(column, None, card, model=(arrays, meta))
+    asked = layerwise.problem(column)
+    of = {vector.tobytes(): row for row, vector in enumerate(asked.vectors)}
+    rows = [of[vector.tobytes()] for vector in space.canonical_vectors(space.all_vectors())]
+    predicted = held.predicted.astype(np.float32).astype(np.float64)[rows]
+    table = ColumnData(
+        space=column.space,
+        metric=column.metric,
+        source=column.source,
+        kind="predicted",
+        archs=[space.format(arch) for arch in space],
+        values=predicted,
+        arch_index=np.arange(len(space)),
+        keys=dict(column.keys),
+        std=calibration.residuals_of(held).spread(predicted),
+        of=column.of,
+        flags=column.flags,
+    ).to_table()
+    return Trained(column, table, card, intervals=_intervals(column, card, held))
 
 
 def _held(column: Column, table: pa.Table, given: nasbench201.Problem) -> Held:
@@ -108,7 +155,7 @@ def _held(column: Column, table: pa.Table, given: nasbench201.Problem) -> Held:
     values, own, _ = column.dense(len(given.space))
     predicted = np.full(len(values), np.nan)
     predicted[table["arch_index"].to_numpy()] = table["value"].to_numpy()
-    return Held(predicted, values, nasbench201.learnable(column, given, own), given.classes, given.pairs)
+    return calibration.Held(predicted, values, nasbench201.learnable(column, given, own), given.classes, given.pairs)
 
 
 def _told(table: pa.Table, card: dict[str, Any], held: Held, connected: NDArray[np.bool_]) -> pa.Table:
@@ -179,12 +226,15 @@ def write(trained: Iterable[Trained], skipped: dict[str, str], data: Path, partl
         Keep the shipped columns that were not trained this time.
     """
     files: dict[str, dict[str, pa.Table]] = {}
+    models: dict[Path, tuple[dict[str, NDArray[Any]], dict[str, Any]]] = {}
     cards = shipping.read_json(data / SCORECARDS).get("columns", {}) if partly else {}
     forms = shipping.read_json(data / CLOSED_FORMS) if partly else {}
     for one in trained:
         name = one.column.name
-        file = "fbnet_lookups" if one.column.space == "fbnet" else f"{one.column.space}_{one.column.source}"
-        files.setdefault(file, {})[name] = one.table
+        if one.table is not None:
+            files.setdefault(one.file, {})[name] = one.table
+        if one.model is not None:
+            models[data / MODELS / _model_name(one.column)] = one.model
         cards[name] = one.card
         if one.intervals is not None:
             files.setdefault("intervals", {})[name] = one.intervals
@@ -196,6 +246,11 @@ def write(trained: Iterable[Trained], skipped: dict[str, str], data: Path, partl
         for stale in (data / "tables").glob("*.parquet"):
             if stale.stem not in files:
                 stale.unlink()
+        for stale in (data / MODELS).glob("*.npz"):
+            if stale not in models:
+                stale.unlink()
+    for path, (arrays, meta) in sorted(models.items()):
+        layerwise.write(path, arrays, meta)
     for file, pieces in sorted(files.items()):
         shipping.write_columns(data / "tables" / f"{file}.parquet", pieces, keep=partly)
     shipping.write_json(data / SCORECARDS, {"columns": cards, "skipped": skipped})

@@ -240,6 +240,24 @@ def _lookup_record(table: pa.Table, arrays: Arrays) -> tuple[dict[str, Any], str
     return record, digest.hexdigest()
 
 
+def model_record(path: Path, root: Path) -> tuple[dict[str, Any], str]:
+    """Return the record and the digest of a model file; the store names it relative to `root`.
+
+    Raises
+    ------
+    CorruptFile
+        When it is no model file.
+    """
+    from hwnasbench.predictors.arrays import load
+
+    meta = load(path).meta
+    record: dict[str, Any] = {name: meta[name] for name in ("space", "metric", "source", "keys", "of")}
+    record |= {"layout": "model", "kind": "predicted", "file": path.relative_to(root).as_posix()}
+    if meta["flags"]:
+        record["flags"] = meta["flags"].split(";")
+    return record, hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def _interval_record(table: pa.Table, arrays: Arrays) -> tuple[dict[str, Any], str]:
     """Lay a column's quantiles of residuals out as groups x levels."""
     record = _header(table)

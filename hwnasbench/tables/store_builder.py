@@ -18,7 +18,7 @@ from hwnasbench import spaces
 from hwnasbench.devices import load_catalog
 from hwnasbench.errors import CorruptFile, StaleStore, StorageError
 from hwnasbench.spaces.defaults import load_defaults
-from hwnasbench.tables.records import Arrays, columns_of
+from hwnasbench.tables.records import Arrays, columns_of, model_record
 from hwnasbench.tables.schema import SCHEMA_VERSION
 from hwnasbench.tables.store import DATA_FILE, FORMAT, INDEX_FILE, Store
 from hwnasbench.tables.user import POINTER_FILE, USER_TABLES
@@ -34,6 +34,7 @@ def build_store(
     release: str | None,
     sources: Mapping[str, Mapping[str, Any]],
     root: Path,
+    models: Iterable[Path] = (),
 ) -> str:
     """Write the column store of `tables` into `folder` and return its fingerprint.
 
@@ -48,7 +49,9 @@ def build_store(
     sources : mapping
         Source id to title, repository, commit, licence, citation, priority.
     root : Path
-        Tables are recorded relative to this folder.
+        Tables and models are recorded relative to this folder; `folder` lies in it.
+    models : iterable of Path
+        Model files, one a column; see `hwnasbench.predictors.arrays`. The store names them and holds none of them.
 
     Raises
     ------
@@ -62,8 +65,10 @@ def build_store(
     records: dict[str, dict[str, Any]] = {}
     digests: dict[str, str] = {}
     residuals: dict[str, dict[str, Any]] = {}
-    for path in tables:
-        for record, digest in columns_of(path, arrays):
+    models = sorted(models)
+    for path in (*tables, *models):
+        found_here = [model_record(path, root)] if path in models else columns_of(path, arrays)
+        for record, digest in found_here:
             name = json.dumps([record["space"], record["metric"], record["keys"], record["source"]], sort_keys=True)
             known = residuals if "quantiles" in record else records
             if name in known:
@@ -88,7 +93,7 @@ def build_store(
         "release": release or f"built-{fingerprint[:12]}",
         "fingerprint": fingerprint,
         "bytes": arrays.size,
-        "inputs": {path.relative_to(root).as_posix(): _stamp(path, release is not None) for path in tables},
+        "inputs": {path.relative_to(root).as_posix(): _stamp(path, release is not None) for path in (*tables, *models)},
         "devices": {name: device.to_dict() for name, device in load_catalog().items()},
         "sources": {name: dict(sources[name]) for name in sorted(sources)},
         "defaults": load_defaults(),
@@ -111,8 +116,9 @@ def _stamp(path: Path, content: bool) -> Any:
 
 
 def build_shipped_store(data_dir: Path, release: str, sources: Mapping[str, Mapping[str, Any]]) -> str:
-    """Write ``data_dir/store`` from ``data_dir/tables/*.parquet`` and return the fingerprint."""
-    return build_store((data_dir / "tables").glob("*.parquet"), data_dir / "store", release, sources, data_dir)
+    """Write ``data_dir/store`` from the tables and the columns' models in `data_dir`, and return the fingerprint."""
+    tables, models = (data_dir / "tables").glob("*.parquet"), (data_dir / "models" / "columns").glob("*.npz")
+    return build_store(tables, data_dir / "store", release, sources, data_dir, models)
 
 
 def _is_whole(folder: Path) -> bool:

@@ -27,8 +27,13 @@ class Family(Protocol):
         Name of the feature set that `fit` and `Model.predict` take; see `surrogates.features`.
     """
 
-    name: str
-    features: str
+    @property
+    def name(self) -> str:
+        """As scorecards name the family."""
+
+    @property
+    def features(self) -> str:
+        """Name of the feature set that it takes."""
 
     def fit(self, x: NDArray[np.float32], y: NDArray[np.float64], seed: int) -> Model:
         """Fit to (n, features) and (n,) values; the same arguments give the same model to the last bit."""
