@@ -100,7 +100,7 @@ def choose(
     tried = blends(len(candidates))
     ranks = [stats.kendalltau(share @ answers, target[asked]).statistic for share in tried]
     best = np.argsort(-np.nan_to_num(ranks, nan=-1.0), kind="stable")[: -(-len(tried) // 6)]
-    return np.mean([tried[number] for number in best], axis=0)
+    return np.asarray(np.mean([tried[number] for number in best], axis=0))
 
 
 def blends(candidates: int) -> list[NDArray[np.float64]]:
