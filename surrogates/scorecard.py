@@ -152,7 +152,7 @@ def spread(
 def libraries() -> dict[str, str]:
     """Return the versions of the libraries that the numbers depend on."""
     out = {}
-    for name in ("numpy", "scipy", "pyarrow"):
+    for name in ("numpy", "scipy", "pyarrow", "torch"):
         out[name] = version(name)
     for name in ("xgboost-cpu", "xgboost"):
         try:
