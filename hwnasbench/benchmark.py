@@ -270,7 +270,9 @@ class Benchmark:
                 raise InvalidRequest(f"{name}={value!r}: expected a name, got {type(value).__name__}")
         found = self._find_device(device)
         check_named(self, named)
-        if source is not None and source not in self.sources:
+        if found is not None and source not in (None, *self.sources):
+            [found.columns(self, metric) for metric in METRICS]  # a user's device brings its source
+        if source not in (None, *self.sources):
             raise UnknownName("source", source, self.sources)
         wanted = as_words("metrics", metrics)
         for metric in wanted or ():

@@ -132,7 +132,7 @@ def _sources(bench: Benchmark, result: Any) -> list[str]:
     if result is None:
         return sorted({column.source for column in bench.all_columns()})
     if isinstance(result, Result):
-        return sorted({source for name in result.keys() if (source := result[name].source)})  # noqa: SIM118
+        return result.sources()
     if hasattr(result, "attrs"):
         if "sources" not in result.attrs:
             raise InvalidRequest("this table does not say its sources; expected one of query_many() or pareto()")

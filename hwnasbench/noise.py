@@ -77,13 +77,13 @@ class NoisyResult(Result):
         return _again, (self._plan.bench, self._plan.key, self._where, self._draws)
 
     def __getitem__(self, metric: str) -> Value:
+        """Return a value with its draw; as it is, and not flagged, where its repeatability is not known."""
         value = super().__getitem__(metric)
-        if value.value is None:
+        if value.value is None or value.noise is None:
             return value
-        if value.noise is None:
-            raise missing(metric, str(value.source))
         number = float(drawn(metric, value.value, value.noise, self._draws[metric]))
-        return value._replace(value=number, flags=(*value.flags, "drawn"))
+        # Intervals are around what was predicted, not around a draw.
+        return value._replace(value=number, flags=(*value.flags, "drawn"), residuals=None)
 
 
 def _again(bench: Any, key: tuple[Any, ...], where: Any, draws: dict[str, float]) -> NoisyResult:
@@ -98,8 +98,13 @@ def measured_again(plan: Plan, where: Any, noise: Any) -> NoisyResult:
 
 def _reader(metric: str) -> property:
     def read(self: NoisyResult) -> float:
-        value = self[metric].value
-        return float(self._plan.refuse(metric, self._where)) if value is None else value
+        value = self[metric]
+        if value.value is None:
+            return float(self._plan.refuse(metric, self._where))
+        # What a cost model computes repeats exactly.
+        if value.noise is None and value.kind != "simulated":
+            raise missing(metric, str(value.source))
+        return value.value
 
     return property(read, doc=METRICS[metric].description)
 

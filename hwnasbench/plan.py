@@ -143,7 +143,7 @@ class Plan:
     def sources(self) -> list[str]:
         """Return the sources of every column that answers or fills."""
         columns = [c for found in self.resolved.values() for c in (found.column, found.fill) if c is not None]
-        return sorted({column.source for column in columns})
+        return sorted({source for column in columns for source in column.sources})
 
     def _masked(self, column: Column) -> bool:
         """Whether the column mixes kinds of which the request wants only some."""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hwnasbench.devices import Device
     from hwnasbench.predictors.base import Prediction, Quantiles
     from hwnasbench.predictors.imagenet import ImageNetAccuracy
+    from hwnasbench.resolve import Resolved
     from hwnasbench.spaces import Space
     from hwnasbench.tables.columns import Column
 
@@ -116,15 +117,21 @@ def _imagenet() -> ImageNetAccuracy:
 class PrecisionColumn(ComputedAccuracy):
     """An accuracy in float32 less what `hwnasbench.predictors.precision` says that a precision loses."""
 
-    def __init__(self, space: Space, base: Column, precision: str, method: str) -> None:
-        super().__init__(space, PRECISION, {**base.keys, "precision": precision, "recipe": method}, base.flags)
-        self.base = base
+    def __init__(self, space: Space, full: Resolved, precision: str, method: str) -> None:
+        recipe = joined(full.column.keys["recipe"], method)
+        keys = {**full.column.keys, "precision": precision, "recipe": recipe}
+        super().__init__(space, PRECISION, keys, (*full.column.flags, *full.flags))
+        self.base, self.method = full.column, method
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return (self.source, *self.base.sources)
 
     def _loss(self, where: NDArray[Any] | None) -> Prediction:
         from hwnasbench.predictors.precision import open_model
 
-        dataset, precision, method = (str(self.keys[key]) for key in ("dataset", "precision", "recipe"))
-        return open_model().loss(self.counted, self.vectors(where), dataset, precision, method)
+        dataset, precision = (str(self.keys[key]) for key in ("dataset", "precision"))
+        return open_model().loss(self.counted, self.vectors(where), dataset, precision, self.method)
 
     def _within_base(self, where: NDArray[Any]) -> NDArray[Any]:
         """Return where the base column keeps the networks: those in mixed precision bring their bits."""
@@ -142,11 +149,24 @@ class PrecisionColumn(ComputedAccuracy):
         full = read(self.base, None if where is None else self._within_base(where))
         return loss._replace(values=(full.values - loss.values).clip(0, 100))
 
-    def std_at(self, where: Any) -> float | None:
+    def statuses(self, where: NDArray[Any] | None) -> NDArray[np.uint8] | None:
+        from hwnasbench.vectors import read
+
+        return read(self.base, None if where is None else self._within_base(where)).status
+
+    def _one_within(self, where: Any) -> Any:
         import numpy as np
 
-        within = self._within_base(np.array([where]))[0]
-        full, loss = self.base.std_at(within), super().std_at(where)
+        return self._within_base(np.array([where]))[0]
+
+    def status(self, where: Any) -> str:
+        return self.base.status(self._one_within(where))
+
+    def flags_at(self, where: Any) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*super().flags_at(where), *self.base.flags_at(self._one_within(where)))))
+
+    def std_at(self, where: Any) -> float | None:
+        full, loss = self.base.std_at(self._one_within(where)), super().std_at(where)
         return None if full is None or loss is None else math.hypot(full, loss)
 
     def quantiles(self) -> Quantiles | None:
@@ -179,7 +199,13 @@ def computed(
 def recipes(space: Space) -> tuple[str, ...]:
     """Return the recipes that models know for a space's networks."""
     name = getattr(space, "base", space).name
-    return (*(RECIPES if name in SPACES else ()), *METHODS)
+    known = RECIPES if name in SPACES else ()
+    return (*known, *METHODS, *(joined(recipe, method) for recipe in known for method in METHODS))
+
+
+def joined(recipe: str | int | None, method: str) -> str:
+    """Return the recipe of an accuracy at low precision: the method, after a training that is not the usual one."""
+    return method if recipe in (None, RECIPES[0]) else f"{recipe}+{method}"
 
 
 def accuracy(
@@ -206,12 +232,12 @@ def accuracy(
         return None if mixed or source not in (None, IMAGENET) else _on_imagenet(bench, named, precision)
     if source not in (None, PRECISION) or precision == "analog" or (precision == PER_LAYER) != mixed:
         return None
-    method = named.get("recipe")
-    full = {key: value for key, value in named.items() if key != "precision" and value not in METHODS}
-    base = _full_precision(bench, {**full, "precision": "fp32"}, kinds)
-    if base is None:
-        return None
-    return PrecisionColumn(bench.space, base, precision, method if method in METHODS else METHODS[0])
+    recipe, _, method = str(named.get("recipe", "")).rpartition("+")
+    if method not in METHODS:
+        recipe, method = method, METHODS[0]
+    full = {key: value for key, value in named.items() if key not in ("precision", "recipe")}
+    base = _full_precision(bench, {**full, "precision": "fp32", **({"recipe": recipe} if recipe else {})}, kinds)
+    return None if base is None else PrecisionColumn(bench.space, base, precision, method)
 
 
 def _on_imagenet(bench: Benchmark, named: dict[str, Any], precision: str) -> ImageNetColumn | None:
@@ -225,18 +251,22 @@ def _on_imagenet(bench: Benchmark, named: dict[str, Any], precision: str) -> Ima
     return ImageNetColumn(bench.space, dataset, recipe, () if precision == "fp32" else ("precision_mismatch",))
 
 
-def _full_precision(bench: Benchmark, named: dict[str, Any], kinds: tuple[str, ...] | None) -> Column | None:
-    """Return the column of the accuracy in float32, of the base space where the space mixes precisions."""
+def _full_precision(bench: Benchmark, named: dict[str, Any], kinds: tuple[str, ...] | None) -> Resolved | None:
+    """Return what answers for the accuracy in float32, of the base space where the space mixes precisions.
+
+    A table of some networks would leave gaps: predictions come before it.
+    """
     base = getattr(bench.space, "base", None)
     if base is not None:
         from hwnasbench.benchmark import Benchmark
 
         bench = Benchmark(base, bench.stores)
-    try:
-        found: Column = bench.resolve("accuracy", None, named, kinds, None).column
-    except (NoColumn, AmbiguousQuery):
-        return None
-    return found
+    for allowed in (("predicted",), kinds):
+        try:
+            return bench.resolve("accuracy", None, named, allowed, None)
+        except (NoColumn, AmbiguousQuery):
+            continue
+    return None
 
 
 def coverage(bench: Benchmark) -> Iterator[PredictedColumn]:

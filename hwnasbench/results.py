@@ -89,7 +89,9 @@ else:
             if self.residuals is None or self.std is None:
                 raise NoValue(f"no interval of a {self.kind} value ({self.source}): no held-out residuals tell it")
             low, high = self.residuals.interval(self.value, self.std, level)
-            return (max(low, 0.0), min(high, 100.0)) if self.unit == "%" else (low, high)
+            if self.unit != "1":  # times, energies, sizes and percentages are not negative
+                low = max(low, 0.0)
+            return low, min(high, 100.0) if self.unit == "%" else high
 
     Value.__new__.__defaults__ = (None,)
     Value.__doc__ = "One number and everything needed to judge it; its fields are in docs/data-model.md."
@@ -153,6 +155,11 @@ class Result:
     def keys(self) -> tuple[str, ...]:
         """Return the metrics that the result holds."""
         return self._plan.metrics
+
+    def sources(self) -> list[str]:
+        """Return the ids of the sources of every value, and of what these are made of."""
+        plan, where = self._plan, self._where
+        return sorted({source for name in plan.metrics for source in plan.pick(name, where).sources})
 
     def to_dict(self) -> dict[str, Any]:
         """Return request, release, fingerprint and every value as plain Python data."""

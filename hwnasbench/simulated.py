@@ -126,6 +126,10 @@ class ComputedColumn(Column):
         scope = SCOPE_KEYS[METRICS[metric].scope]
         self.keys = {key: known.get(key) if key in scope else None for key in KEYS}
 
+    def noises(self) -> float:
+        """Return 0: what is computed repeats exactly."""
+        return 0.0
+
     def batch_of(self, where: NDArray[Any] | None) -> tuple[NDArray[np.float64], NDArray[np.uint8] | None]:
         """Return values and status codes (None where all are ok) of many architectures; None is the whole space."""
         raise NotImplementedError

@@ -79,7 +79,7 @@ def read(column: Column, where: NDArray[Any] | None) -> Batch:
     if isinstance(column, PredictedColumn):
         if where is None and not (isinstance(column, ComputedAccuracy) and column.counted.enumerable):
             raise NotEnumerable(f"{column!r} has no whole column; pass architectures")
-        return Batch(column.predict(where).values, None, None)
+        return Batch(column.predict(where).values, column.statuses(where), None)
     if isinstance(column, RowsColumn):
         return _read_rows(column, where)
     assert isinstance(column, DenseColumn)

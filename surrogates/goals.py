@@ -53,7 +53,7 @@ class Goal:
         return self.read(card)
 
     def reached(self, found: float) -> bool:
-        """Whether a number is as good as the goal; numbers are compared at the goal's digits."""
+        """Whether a number is as good as the goal, unrounded."""
         return found <= self.least if self.most else found >= self.least
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from hwnasbench import spaces
-from hwnasbench.errors import SourceMissing, UnknownName
+from hwnasbench.errors import CorruptFile, SourceMissing, UnknownName
 from hwnasbench.tables.write import ColumnData
 from surrogates import calibration, closed_forms, columns, fbnet, layerwise, nasbench201, shipping
 from surrogates.curves import SIZES
@@ -170,7 +170,11 @@ def _told(table: pa.Table, card: dict[str, Any], held: Held, connected: NDArray[
         std = np.where(connected[index], spread, table["std"].to_numpy())
         table = _replaced(table, "std", std, has_value)
     noise = calibration.noise_of(held)
-    return table if noise is None else _replaced(table, "noise", noise[index], has_value)
+    if noise is None:
+        return table
+    # Cells that always answer one class are as repeatable as their spread says.
+    told = np.where(connected[index], noise[index], table["std"].to_numpy())
+    return _replaced(table, "noise", told, has_value)
 
 
 def _replaced(table: pa.Table, name: str, values: NDArray[np.float64], known: NDArray[np.bool_]) -> pa.Table:
@@ -234,7 +238,10 @@ def write(trained: Iterable[Trained], skipped: dict[str, str], data: Path, partl
         if one.table is not None:
             files.setdefault(one.file, {})[name] = one.table
         if one.model is not None:
-            models[data / MODELS / _model_name(one.column)] = one.model
+            path = data / MODELS / _model_name(one.column)
+            if path in models:
+                raise CorruptFile(f"{path} would be the model of two columns, {name} among them; expected one each")
+            models[path] = one.model
         cards[name] = one.card
         if one.intervals is not None:
             files.setdefault("intervals", {})[name] = one.intervals

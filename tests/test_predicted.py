@@ -124,3 +124,40 @@ def test_mixed_precision_has_an_accuracy() -> None:
     base = hwnasbench.load("nasbench201", data="shipped").query_many(archs[:, :6], metrics=("accuracy",))
     assert (frame["accuracy"] <= base["accuracy"] + 1).all()
     assert (frame["accuracy"] < base["accuracy"]).any()
+
+
+def test_what_is_extrapolated_at_full_precision_is_so_at_a_low_one(blocks: hwnasbench.Benchmark) -> None:
+    archs = blocks.space.sample_many(np.random.default_rng(2), 200)
+    ask: dict[str, Any] = {"metrics": ("accuracy",), "dataset": "imagenet"}
+    full = [arch for arch in archs if "extrapolated" in blocks.query(arch, **ask)["accuracy"].flags]
+    assert 0 < len(full) < 200
+    for arch in full:
+        assert "extrapolated" in blocks.query(arch, precision="int8", **ask)["accuracy"].flags
+
+
+def test_the_training_stays_in_the_recipe(blocks: hwnasbench.Benchmark) -> None:
+    ask: dict[str, Any] = {"metrics": ("accuracy",), "dataset": "imagenet", "precision": "int8"}
+    plain = blocks.query([3] * 22, **ask)["accuracy"]
+    advanced = blocks.query([3] * 22, recipe="advanced", **ask)["accuracy"]
+    trained = blocks.query([3] * 22, recipe="advanced+qat", **ask)["accuracy"]
+    assert [v.keys["recipe"] for v in (plain, advanced, trained)] == ["ptq", "advanced+ptq", "advanced+qat"]
+    assert len({v.value for v in (plain, advanced, trained)}) == 3
+
+
+def test_sources_behind_a_low_precision_are_cited(cells: hwnasbench.Benchmark) -> None:
+    result = cells.query(6111, precision="w4a8", recipe="qat", metrics=("accuracy",))
+    assert cells.sources["robot"]["citation"].strip() in cells.cite(result)
+
+
+def test_sixteen_bits_everywhere_lose_nothing_in_mixed_precision() -> None:
+    space = mixed_precision(spaces.get("nasbench201"), (16, 32), (16, 32))
+    arch = space.sample_many(np.random.default_rng(3), 1)[0]
+    found = precision.open_model().loss(space, arch[None])
+    assert (found.values[0], found.std[0], bool(found.extrapolated[0])) == (0, 0, False)
+
+
+def test_a_default_request_with_noise_can_be_shown(blocks: hwnasbench.Benchmark) -> None:
+    result = blocks.query([3] * 22, device="pixel3", noise=1)
+    assert "result fbnet" in repr(result)
+    assert result.macs == blocks.query([3] * 22).macs
+    assert result.to_dict()["metrics"]["peak_memory"]["value"] == result.peak_memory

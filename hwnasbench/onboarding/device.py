@@ -88,7 +88,7 @@ class OnboardedDevice(Device):
         """Return what it answers for a metric of the benchmark's space, and let the benchmark cite it."""
         found = [c for c in self._columns if c.metric == metric and c.space == bench.space.name]
         for column in found:
-            bench.sources.setdefault(column.source, self._source(bench, column))
+            bench.sources[column.source] = self._source(bench, column)
         return found
 
     def _source(self, bench: Benchmark, column: OnboardedColumn) -> dict[str, Any]:

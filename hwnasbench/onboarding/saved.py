@@ -52,7 +52,7 @@ def read(path: str | os.PathLike[str], name: str | None = None) -> OnboardedDevi
         record = json.loads(Path(path).read_text("utf-8"))
     except OSError as error:
         raise CorruptFile(f"{path} cannot be read ({error.strerror}); expected a device's file") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CorruptFile(f"{path} is truncated or no device's file ({error})") from None
     if not isinstance(record, dict) or record.pop("format", None) != FORMAT:
         raise CorruptFile(f"{path} is no device's file; expected the format {FORMAT!r}")

@@ -68,7 +68,7 @@ class Quantiles:
             When the level is not between 0 and the widest one that the residuals tell of.
         """
         widest = 1 - 2 * self.levels[0]
-        if not 0 < level <= widest + 1e-12:
+        if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level <= widest + 1e-12:
             raise InvalidRequest(f"level {level!r}: expected one above 0 and at most {widest:g}")
         row = self.table[bisect_right(self.edges, value)]
         low, high = (interpolate(p, self.levels, row) for p in ((1 - level) / 2, (1 + level) / 2))

@@ -235,7 +235,7 @@ class PrecisionModel:
 
         Between the published times it is interpolated in the logarithm of time. The source states neither the size
         of its crossbars nor the bits of its converters: any other than those taken for its own are extrapolated
-        from how much noise converters add (`surrogates.precision.analog` says how), and flagged.
+        from how much noise converters add (`_converters`), and flagged.
 
         Parameters
         ----------
@@ -366,8 +366,11 @@ class PrecisionModel:
         ]
         differ = (by_cell != by_cell[:, :, :1]).any((1, 2, 3))
         doubt = np.any([part.extrapolated for part in parts], axis=0) | differ | around | (dataset != "cifar10")
-        values = np.mean([part.values for part in parts], axis=0)
-        return Prediction(values, np.mean([part.std for part in parts], axis=0), doubt)
+        high = bits >= _LOSSLESS
+        whole = high.all(axis=(1, 2))
+        values = np.where(whole, 0.0, np.mean([part.values for part in parts], axis=0))
+        std = np.where(whole, 0.0, np.mean([part.std for part in parts], axis=0))
+        return Prediction(values, std, ~whole & (doubt | high.any(axis=(1, 2))))
 
 
 def _check(method: str) -> None:

@@ -62,6 +62,11 @@ class Column:
         self.priority: int = store.sources.get(self.source, {}).get("priority", 0)
         self._record = record
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """The source, and those of other columns that the values are made of."""
+        return (self.source,)
+
     def read(self, where: Any) -> float:
         """Return the value of one architecture; NaN where there is only a status."""
         raise NotImplementedError
@@ -290,6 +295,10 @@ class PredictedColumn(Column):
     def predict(self, where: NDArray[Any] | None) -> Prediction:
         """Predict architectures by index (None is the whole space) or by decision vector, however it is spelled."""
         raise NotImplementedError
+
+    def statuses(self, where: NDArray[Any] | None) -> NDArray[np.uint8] | None:
+        """Return the status codes of architectures, or None where all have a value."""
+        return None
 
     def _one(self, where: Any) -> tuple[float, float, bool]:
         """Return value, std and whether it is extrapolated; the last architecture is remembered."""
