@@ -17,6 +17,7 @@ import pytest
 import hwnasbench
 from hwnasbench import spaces
 from hwnasbench.paths import PACKAGE_DATA
+from hwnasbench.tables.columns import ModelColumn
 from hwnasbench.tables.store import DATA_FILE, INDEX_FILE, Store
 from hwnasbench.tables.store_builder import build_shipped_store
 from hwnasbench.vocabulary import METRICS
@@ -91,7 +92,9 @@ def test_every_column_answers_for_every_architecture(bench: hwnasbench.Benchmark
         one = int(archs[77]) if space.enumerable else archs[77]
         value = bench.query(one, metrics=(column.metric,), **request)[column.metric]
         if value.status == "ok":
-            assert value.value == frame[column.metric][77]
+            # A small network's sums are float32, and one row may be added in another order than many.
+            rel = 1e-7 if isinstance(column, ModelColumn) else 0
+            assert value.value == pytest.approx(frame[column.metric][77], rel=rel, abs=0)
             assert value.unit == METRICS[column.metric].unit
             assert value.std is not None
             assert value.source in bench.sources
@@ -139,7 +142,9 @@ def test_every_cited_source_has_bibtex_and_licence() -> None:
 @pytest.mark.parametrize("bench", benches(), ids=lambda b: b.space.name)
 def test_bibtex_keys_stand_but_once(bench: hwnasbench.Benchmark) -> None:
     keys = re.findall(r"^@\w+\{([^,]+),", bench.cite(), re.MULTILINE)
-    assert len(keys) == len(set(keys)) >= (3 if bench.all_columns() else 2)
+    # The paper of NAS-Bench-Macro's space is that of its one source.
+    alone = bench.space.name == "nasbench_macro" or not bench.all_columns()
+    assert len(keys) == len(set(keys)) >= (2 if alone else 3)
 
 
 def test_docs_are_up_to_date() -> None:
