@@ -35,7 +35,8 @@ whether it was fitted to measured or to estimated values.
   trained once for several spellings together. The folds are the same for every column of a space and follow
   from a fixed seed; their hash is in each scorecard.
 - **Selection.** Where a column has several candidates, each fold's model is chosen, or the candidates are weighted,
-  by an inner split of what that fold's model may learn from. What was held out decides nothing.
+  by an inner split of what that fold's model may learn from. What was held out decides nothing there. The lists of
+  candidates themselves were put together with held-out numbers of some columns in sight.
 - **Enumerable spaces** (NAS-Bench-201, NAS-Bench-Macro) ship out-of-fold predictions: the value of a network is
   the prediction of the model that saw none of its class, for networks without a published value too. Costs of
   NAS-Bench-201 are learned from connected cells. Predicted accuracies are averaged over each class. Rows that a
@@ -46,7 +47,8 @@ whether it was fitted to measured or to estimated values.
   `compile_failed` in the scorecard counts them), the model learns from the others and predicts every
   connected cell: what it would take if it compiled.
 - **Other spaces** ship one small model a column, fitted to all rows and evaluated with NumPy; its scorecard is of
-  held-out networks.
+  held-out networks. dynast's networks come from five searches, so that close relatives of a held-out one were learned
+  from: its numbers are of such networks, not of random ones.
 - **Exact closed forms** (NAS-Bench-201 on eyeriss and fpga). The published estimates are a sum
   over the operators of all six edges, dead ones included; the coefficients are in
   `hwnasbench/data/closed_forms.json`.
