@@ -53,7 +53,7 @@ def test_query_reads_foreign_notations() -> None:
 
 def test_narrow_tables_keep_their_numbers() -> None:
     out = run("query", "6111", "-d", "pixel3", "--data", "shipped", columns=60).stdout
-    assert "27.0781" in out.replace("\n", "")
+    assert "27.179" in out.replace("\n", "")
 
 
 def test_query_of_fbnet() -> None:

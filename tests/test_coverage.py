@@ -297,7 +297,8 @@ def test_keys_that_a_metric_does_not_have_do_not_hide_it() -> None:
     bench = hwnasbench.load("mobilenetv2", data="shipped")
     plain = bench.query([1] * 17, device="edgegpu")
     named = bench.query([1] * 17, device="edgegpu", batch=2, split="valid", epochs=3)
-    assert set(plain.keys()) == set(named.keys())
+    # No accuracy is known of other splits and epochs.
+    assert set(plain.keys()) - {"accuracy"} == set(named.keys())
     assert named["latency"].keys["batch"] == 2
     assert named.params == plain.params
     assert "latency" not in bench.query([1] * 17, device="edgegpu", threads=3)

@@ -24,7 +24,7 @@ def load(base: str, accelerators: str) -> JointBenchmark:
 def test_load_takes_a_joint_space() -> None:
     bench = load("mobilenetv2", "systolic")
     assert isinstance(bench, JointBenchmark)
-    assert bench.metrics()[:3] == ["latency", "energy", "peak_memory"]
+    assert bench.metrics()[:3] == ["accuracy", "latency", "energy"]
     assert "mobilenetv2xsystolic" in repr(bench)
     arch = bench.space.sample(np.random.default_rng(1))
     assert bench.space.parse(bench.space.format(arch)) == arch
@@ -110,7 +110,7 @@ def test_faults() -> None:
     with pytest.raises(UnknownName, match="'latency'"):
         bench.query_many(vectors, metrics=("latencyy",))
     with pytest.raises(NoColumn):
-        bench.query_many(vectors, metrics=("accuracy",))
+        bench.query_many(vectors, metrics=("train_time",))
     with pytest.raises(NoColumn):
         bench.query_many(vectors, metrics=("area",))
     with pytest.raises(InvalidRequest, match="batch=0"):
