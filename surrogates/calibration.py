@@ -101,12 +101,13 @@ def interval_table(column: Column, residuals: Residuals) -> pa.Table:
             values = given[field.name]
             arrays.append(pa.array(values, field.type, mask=np.isnan(values)))
         else:
-            arrays.append(_constant(named.get(field.name), field.type, rows))
+            arrays.append(constant(named.get(field.name), field.type, rows))
     assert {*COLUMN_KEYS} <= {*INTERVALS.names}
     return pa.Table.from_arrays(arrays, schema=INTERVALS)
 
 
-def _constant(value: Any, kind: pa.DataType, rows: int) -> pa.Array:
+def constant(value: Any, kind: pa.DataType, rows: int) -> pa.Array:
+    """Return a column that says the same in every row; None is null."""
     if value is None:
         return pa.nulls(rows, kind)
     if pa.types.is_dictionary(kind):

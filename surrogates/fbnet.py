@@ -12,7 +12,7 @@ from hwnasbench.errors import CorruptFile
 from hwnasbench.tables.schema import LOOKUPS
 from hwnasbench.vocabulary import KEYS
 from surrogates import additive, folds, scorecard
-from surrogates.calibration import Held, judge
+from surrogates.calibration import Held, constant, judge
 from surrogates.curves import learning_curve
 
 if TYPE_CHECKING:
@@ -122,22 +122,14 @@ def lookup_table(row: Mapping[str, Any], model: Additive, std: float) -> pa.Tabl
         "position": np.concatenate([[-1], np.repeat(np.arange(positions), choices)]).astype(np.int32),
         "choice": np.concatenate([[-1], np.tile(np.arange(choices), positions)]).astype(np.int32),
     }
-    constant = {**row, "link": model.link}
+    told = {**row, "link": model.link}
     arrays = []
     for field in LOOKUPS:
         if field.name in given:
             arrays.append(pa.array(given[field.name], field.type))
         else:
-            arrays.append(_constant(constant.get(field.name), field.type, rows))
+            arrays.append(constant(told.get(field.name), field.type, rows))
     return pa.Table.from_arrays(arrays, schema=LOOKUPS)
-
-
-def _constant(value: Any, kind: pa.DataType, rows: int) -> pa.Array:
-    if value is None:
-        return pa.nulls(rows, kind)
-    if pa.types.is_dictionary(kind):
-        return pa.DictionaryArray.from_arrays(np.zeros(rows, np.int32), pa.array([value], pa.string()))
-    return pa.array(np.full(rows, value), kind)
 
 
 def counted(space: Space, source: str) -> dict[str, pa.Table]:
