@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from surrogates.families.repeatable import repeatable
+
 if TYPE_CHECKING:
     import torch
     from numpy.typing import NDArray
@@ -49,15 +51,8 @@ class MLP:
 
     def fit(self, x: NDArray[np.float32], y: NDArray[np.float64], seed: int) -> FittedMLP:
         """Fit to (n, features) and (n,) values; the same arguments give the same model to the last bit."""
-        import torch
-
-        # Sums of one thread are always in the same order.
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            return self._fit(x, y, torch.Generator().manual_seed(seed))
-        finally:
-            torch.set_num_threads(threads)
+        with repeatable(seed) as generator:
+            return self._fit(x, y, generator)
 
     def _fit(self, x: NDArray[np.float32], y: NDArray[np.float64], generator: torch.Generator) -> FittedMLP:
         import torch
