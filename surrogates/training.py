@@ -121,7 +121,7 @@ def train_column(column: Column) -> Trained:
     card |= calibration.judge(column, held)
     sizes = (*SIZES, 900) if column.metric == "accuracy" else SIZES
     card["learning_curve"] = nasbench201.learning_curve(column, _problem, sorted(sizes))
-    return Trained(column, _told(table, card, held, _problem.connected), card, form, _intervals(column, card, held))
+    return Trained(column, _with_noise(table, held, _problem.connected), card, form, _intervals(column, card, held))
 
 
 def _layerwise(column: Column) -> Trained:
@@ -158,28 +158,16 @@ def _held(column: Column, table: pa.Table, given: nasbench201.Problem) -> Held:
     return calibration.Held(predicted, values, nasbench201.learnable(column, given, own), given.classes, given.pairs)
 
 
-def _told(table: pa.Table, card: dict[str, Any], held: Held, connected: NDArray[np.bool_]) -> pa.Table:
-    """Write into a table's rows how far each value is to be trusted, and how well a measurement repeats.
-
-    Disconnected cells keep the spread of their own that they may have.
-    """
-    index = table["arch_index"].to_numpy()
-    has_value = np.isfinite(held.predicted[index])
-    if card["coverage"] != "exact":
-        spread = calibration.residuals_of(held).spread(held.predicted)[index]
-        std = np.where(connected[index], spread, table["std"].to_numpy())
-        table = _replaced(table, "std", std, has_value)
+def _with_noise(table: pa.Table, held: Held, connected: NDArray[np.bool_]) -> pa.Table:
+    """Write into a table's rows how well a measurement repeats, where anything was measured twice."""
     noise = calibration.noise_of(held)
     if noise is None:
         return table
+    index, at = table["arch_index"].to_numpy(), table.column_names.index("noise")
     # Cells that always answer one class are as repeatable as their spread says.
     told = np.where(connected[index], noise[index], table["std"].to_numpy())
-    return _replaced(table, "noise", told, has_value)
-
-
-def _replaced(table: pa.Table, name: str, values: NDArray[np.float64], known: NDArray[np.bool_]) -> pa.Table:
-    at = table.column_names.index(name)
-    return table.set_column(at, table.schema.field(name), pa.array(values, mask=~known | np.isnan(values)))
+    missing = np.isnan(held.predicted[index]) | np.isnan(told)
+    return table.set_column(at, table.schema.field("noise"), pa.array(told, mask=missing))
 
 
 def _intervals(column: Column, card: dict[str, Any], held: Held) -> pa.Table | None:
