@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnasbench.predictors.arrays import FORMAT, dump
+from hwnasbench.predictors.groups import gather
 from hwnasbench.predictors.mlp import to_quantity, to_value
 from surrogates import folds, scorecard
 from surrogates.calibration import Held, judge, residuals_of
@@ -21,7 +22,7 @@ from surrogates.curves import SIZES, learning_curve
 from surrogates.families.mlp import MLP
 from surrogates.families.ridge import Ridge
 from surrogates.intervals import LEVELS
-from surrogates.layouts import gather, layout
+from surrogates.layouts import layout
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hwnasbench import spaces
-from hwnasbench.predictors.groups import Groups
+from hwnasbench.predictors.groups import Groups, gather
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -142,11 +142,3 @@ class Layout:
 def layout(name: str, dataset: str) -> Layout:
     """Return the layout of a space, made once a process."""
     return Layout(name, dataset)
-
-
-def gather(table: NDArray[Any], codes: NDArray[np.intp]) -> NDArray[Any]:
-    """Return the sum over the groups of the rows of a table."""
-    total = table[codes[:, 0]]
-    for column in codes.T[1:]:
-        total += table[column]
-    return total

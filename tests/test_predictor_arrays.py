@@ -14,12 +14,12 @@ import pytest
 from hwnasbench import spaces
 from hwnasbench.errors import CorruptFile
 from hwnasbench.predictors import arrays as files
-from hwnasbench.predictors.groups import Groups
+from hwnasbench.predictors.groups import Groups, gather
 from surrogates import layerwise
 from surrogates.columns import Column
 from surrogates.families.mlp import MLP
 from surrogates.intervals import Residuals
-from surrogates.layouts import RECIPES, gather, layout
+from surrogates.layouts import RECIPES, layout
 
 if TYPE_CHECKING:
     from pathlib import Path

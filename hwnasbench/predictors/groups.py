@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -76,3 +76,11 @@ class Groups:
                 out[rows, first[position] + vectors[active[:, position] != 0, position]] = 1
             told |= set(group)
         return out
+
+
+def gather(table: NDArray[Any], codes: NDArray[np.intp]) -> NDArray[Any]:
+    """Return the sum over the groups of the rows of a table."""
+    total: NDArray[Any] = table.take(codes[:, 0], axis=0)
+    for number in range(1, codes.shape[1]):
+        total += table.take(codes[:, number], axis=0)
+    return total

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnasbench.predictors.base import Prediction, Quantiles
-from hwnasbench.predictors.groups import Groups
+from hwnasbench.predictors.groups import Groups, gather
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,9 +78,9 @@ class MLPPredictor:
 
     def _evaluate(self, vectors: NDArray[np.int8]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         codes = self._hot.codes(vectors)
-        sums = _gather(self._sums, codes if self._same else self._wide.codes(vectors))
+        sums = gather(self._sums, codes if self._same else self._wide.codes(vectors))
         low, high = self._ranges
-        far = (sums < low).any(axis=1) | (sums > high).any(axis=1) | (_gather(self._rare, codes) > self._rarest)
+        far = (sums < low).any(axis=1) | (sums > high).any(axis=1) | (gather(self._rare, codes) > self._rarest)
         # Beyond what was learned from, an additive estimate may even be negative.
         logs = np.log(np.clip(sums, low / 2, high * 2))
         total = self._mean + self._skip * logs[:, 0]
@@ -90,21 +90,13 @@ class MLPPredictor:
 
     def _network(self, codes: NDArray[np.intp], logs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the mean of the members' answers, standardised."""
-        x = _gather(self._table, codes)
+        x = gather(self._table, codes)
         x += ((logs - self._log_centre) / self._log_scale).astype(np.float32) @ self._log_weights
         members = len(self._layers[0][0])
         hidden = x.reshape(len(x), members, -1).transpose(1, 0, 2)
         for weights, bias in self._layers:
             hidden = _swish(hidden) @ weights + bias
         return np.asarray(hidden[:, :, 0].mean(axis=0), np.float64)
-
-
-def _gather(table: NDArray[Any], codes: NDArray[np.intp]) -> NDArray[Any]:
-    """Return the sum over the groups of the rows of a table."""
-    total: NDArray[Any] = table.take(codes[:, 0], axis=0)
-    for number in range(1, codes.shape[1]):
-        total += table.take(codes[:, number], axis=0)
-    return total
 
 
 def _swish(x: NDArray[np.float32]) -> NDArray[np.float32]:
