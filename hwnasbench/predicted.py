@@ -9,6 +9,7 @@ import functools
 import math
 
 from hwnasbench.errors import AmbiguousQuery, NoColumn
+from hwnasbench.predictors.words import LOSSLESS, METHODS, SPACES
 from hwnasbench.tables.columns import PredictedColumn
 from hwnasbench.vocabulary import KEYS, PER_LAYER, SCOPE_KEYS, precision_bits
 
@@ -51,21 +52,8 @@ RECORDS = {
     ),
     PRECISION: _record("hwnasbench_precision", "Accuracy lost to low precision, by hwnasbench"),
 }
-#: Spaces that `hwnasbench.predictors.imagenet` speaks of, and the data sets.
-SPACES = {
-    "efficientnet": ("imagenet",),
-    "fbnet": ("imagenet", "cifar100"),
-    "mnasnet": ("imagenet",),
-    "mobilenetv2": ("imagenet",),
-    "ofa_mobilenetv3": ("imagenet",),
-    "proxylessnas": ("imagenet",),
-}
-#: Its training recipes; CIFAR-100 knows the first alone.
+#: Training recipes of the model of ImageNet accuracy; CIFAR-100 knows the first alone.
 RECIPES = ("standard", "advanced", "ofa_supernet", "accelnasbench_proxy")
-#: How a network came to a low precision: quantised after training, or trained further with quantisation.
-METHODS = ("ptq", "qat")
-#: Bits from which nothing is lost.
-_LOSSLESS = 16
 
 
 class ComputedAccuracy(PredictedColumn):
@@ -228,7 +216,7 @@ def accuracy(
     mixed = getattr(bench.space, "per_layer", False)
     usual = PER_LAYER if mixed else "fp32" if device is None else device.defaults.get("precision", "fp32")
     precision = str(named.get("precision") or usual)
-    if precision != PER_LAYER and min(precision_bits(precision)) >= _LOSSLESS:
+    if precision != PER_LAYER and min(precision_bits(precision)) >= LOSSLESS:
         return None if mixed or source not in (None, IMAGENET) else _on_imagenet(bench, named, precision)
     if source not in (None, PRECISION) or precision == "analog" or (precision == PER_LAYER) != mixed:
         return None

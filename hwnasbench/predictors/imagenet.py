@@ -17,6 +17,7 @@ import numpy as np
 from hwnasbench.errors import CorruptFile, InvalidRequest, UnknownName
 from hwnasbench.networks.layers import Activation, Op
 from hwnasbench.predictors.base import Prediction, Quantiles
+from hwnasbench.predictors.words import SPACES
 
 if TYPE_CHECKING:
     from typing import Any
@@ -37,15 +38,6 @@ FEATURES = (
     "smooth",
     "log_bottleneck",
 )
-#: Spaces whose networks are chains of inverted residual blocks, and the data sets answered for.
-SPACES = {
-    "efficientnet": ("imagenet",),
-    "fbnet": ("imagenet", "cifar100"),
-    "mnasnet": ("imagenet",),
-    "mobilenetv2": ("imagenet",),
-    "ofa_mobilenetv3": ("imagenet",),
-    "proxylessnas": ("imagenet",),
-}
 #: The recipe of a request that names none.
 STANDARD = "standard"
 #: What an image of 32 pixels counts as: the sizes of its feature maps are those of one of 128 from stride 4 on.

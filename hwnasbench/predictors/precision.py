@@ -18,6 +18,7 @@ from hwnasbench.errors import CorruptFile, InvalidRequest, UnknownName
 from hwnasbench.predictors import precision_cells as cellwise
 from hwnasbench.predictors import precision_layers as layerwise
 from hwnasbench.predictors.base import Prediction
+from hwnasbench.predictors.words import LOSSLESS, METHODS
 from hwnasbench.vocabulary import PER_LAYER, precision_bits
 
 if TYPE_CHECKING:
@@ -32,15 +33,12 @@ if TYPE_CHECKING:
     Arrays = Mapping[str, NDArray[Any]]
 
 FORMAT = "hwnasbench-precision/1"
-METHODS = ("ptq", "qat")
 #: On analog hardware: trained for it (hwat), or programmed as trained for digital hardware (noisy).
 ANALOG = ("hwat", "noisy")
 #: Seconds after programming at which the source measured; the first is right after it.
 TIMES = (0, 60, 3600, 86400, 2592000)
 #: What the analog source's hardware is taken to be; it states neither (recalled: AIHWKIT's defaults).
 CROSSBAR, ADC_BITS = 512, 8
-#: Bits from which nothing is lost.
-_LOSSLESS = 16
 #: Bits that the first and the last layer keep at a named precision, as in every published table at hand.
 _ENDS = 8
 #: Top-1 points between a perfect answer and chance among CIFAR-10's ten classes.
@@ -173,7 +171,7 @@ class PrecisionModel:
         doubt = np.zeros(len(cells), bool)
         if bits is None:
             weight, activation = precision_bits(precision)
-            if min(weight, activation) >= _LOSSLESS:
+            if min(weight, activation) >= LOSSLESS:
                 return Prediction(np.zeros(len(cells)), np.zeros(len(cells)), doubt)
             # No activations below 8 bits were trained: they are taken to cost what such weights cost.
             doubt |= activation < _ENDS
@@ -205,7 +203,7 @@ class PrecisionModel:
             found = self.added_nasbench201(cells[rows], bits[rows])
             group = np.searchsorted(self._arrays["trees_edges"], found, side="right")
             added[rows], spread[rows] = found, self._arrays["trees_std"][group]
-        trained = np.isin(levels, (2, 4, 8, *range(_LOSSLESS, 33)))
+        trained = np.isin(levels, (2, 4, 8, *range(LOSSLESS, 33)))
         return added, spread, np.logical_not(trained.all(axis=(1, 2)))
 
     def added_nasbench201(self, cells: NDArray[np.int8], bits: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -320,7 +318,7 @@ class PrecisionModel:
         layers, offsets = layerwise.weighted_layers(space, vectors, dataset)
         if bits is None:
             pair = precision_bits(str(precision))
-            if min(pair) >= _LOSSLESS:
+            if min(pair) >= LOSSLESS:
                 return Prediction(np.zeros(len(vectors)), np.zeros(len(vectors)), np.zeros(len(vectors), bool))
             each = np.tile(np.array(pair, np.float64), (len(layers), 1))
             ends = layerwise.ends(offsets)
@@ -347,7 +345,7 @@ class PrecisionModel:
         doubt = (size < low / 2) | (size > high * 2) | (at_ends < _ENDS) | (dataset != "imagenet")
         doubt |= layerwise.gated(layers, offsets)
         lowest = np.minimum.reduceat(bits.min(axis=1), offsets[:-1])
-        std = np.where(lowest >= _LOSSLESS, 0, np.hypot(model.floor, model.relative * values))
+        std = np.where(lowest >= LOSSLESS, 0, np.hypot(model.floor, model.relative * values))
         return Prediction(values, std, doubt | (lowest < 2))
 
     def _mixed(self, space: MixedPrecision, vectors: NDArray[Any], dataset: str, method: str) -> Prediction:
@@ -366,7 +364,7 @@ class PrecisionModel:
         ]
         differ = (by_cell != by_cell[:, :, :1]).any((1, 2, 3))
         doubt = np.any([part.extrapolated for part in parts], axis=0) | differ | around | (dataset != "cifar10")
-        high = bits >= _LOSSLESS
+        high = bits >= LOSSLESS
         whole = high.all(axis=(1, 2))
         values = np.where(whole, 0.0, np.mean([part.values for part in parts], axis=0))
         std = np.where(whole, 0.0, np.mean([part.std for part in parts], axis=0))

@@ -10,7 +10,8 @@ import numpy as np
 
 from hwnasbench import spaces
 from hwnasbench.predictors.base import Quantiles
-from hwnasbench.predictors.imagenet import FORMAT, SPACES, ImageNetAccuracy
+from hwnasbench.predictors.imagenet import FORMAT, ImageNetAccuracy
+from hwnasbench.predictors.words import SPACES
 from hwnasbench.tables.write import atomically
 from surrogates.imagenet import anchors, cifar, evaluation, rows, wider
 from surrogates.imagenet.model import PUBLISHED, Published

@@ -8,8 +8,9 @@ import numpy as np
 
 from data_builders.rows import nasbench201
 from data_builders.sources import analog_nasbench, mpnas201
-from hwnasbench.predictors.precision import ANALOG, CEILING, METHODS, TIMES
+from hwnasbench.predictors.precision import ANALOG, CEILING, TIMES
 from hwnasbench.predictors.precision_cells import MONOTONE, connected, features, live_bits
+from hwnasbench.predictors.words import METHODS
 from hwnasbench.spaces.nasbench201_features import live_representative, live_vectors
 from surrogates import folds
 from surrogates.precision import trees
