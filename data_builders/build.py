@@ -6,27 +6,25 @@ import hashlib
 import json
 import multiprocessing
 import os
-import sys
 import threading
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_builders import catalog
-from hwnasbench.errors import BuildLocked, ChecksumMismatch, DownloadFailed, SourceMissing, StorageError
+from data_builders.lock import lock
+from hwnasbench.errors import ChecksumMismatch, DownloadFailed, SourceMissing
 from hwnasbench.tables.schema import SCHEMA_VERSION
 from hwnasbench.tables.write import atomically, write_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 
 #: Raised when an importer's result changes, so that what an older one built is built again.
 BUILDER_VERSION = 4
-_LOCK = "build.lock"
 _RECORD = "built.json"
 
 
@@ -99,6 +97,7 @@ def build(
         where = sources or home / "sources"
         raise SourceMissing(f"no source's files are under {where}; run `hwnasbench fetch`, or pass --from DIR")
     with lock(home):
+        _sweep(home)
         _run(folders, home, executor, report)
         if store:
             from hwnasbench.tables.store_builder import build_user_store
@@ -271,89 +270,8 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-@contextmanager
-def lock(home: Path) -> Iterator[None]:
-    """Hold the data folder for one build.
-
-    The lock is a file with the builder's process id, created whole by a hard link. That of a process which is no
-    longer alive is taken over.
-
-    Raises
-    ------
-    BuildLocked
-        When another live process holds it.
-    StorageError
-        When the folder cannot be written.
-    """
-    path = home / _LOCK
-    mine = home / f".{_LOCK}.{os.getpid()}"
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-        mine.write_text(str(os.getpid()), "utf-8")
-    except OSError as error:
-        mine.unlink(missing_ok=True) if home.is_dir() else None
-        raise StorageError(f"cannot write {home}: {error.strerror or error}; expected a writable folder") from error
-    try:
-        _acquire(mine, path)
-        # The lock is a link of its own by now: a killed build leaves nothing else behind.
-        mine.unlink()
-        try:
-            _sweep(home)
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-    finally:
-        mine.unlink(missing_ok=True)
-
-
 def _sweep(home: Path) -> None:
     """Remove what killed builds left half-written; nobody else writes tables while the lock is held."""
-    for left in home.glob(f".{_LOCK}.*"):
-        pid = left.suffix[1:]
-        if pid.isdecimal() and not _is_alive(int(pid)):
-            left.unlink(missing_ok=True)
     for part in ("tables", "lookups"):
         for left in (home / part).rglob(".*.partial"):
             left.unlink(missing_ok=True)
-
-
-def _acquire(mine: Path, path: Path) -> None:
-    for _ in range(10):
-        try:
-            os.link(mine, path)
-            return
-        except FileExistsError:
-            holder = _holder(path)
-        if holder is not None and _is_alive(holder):
-            raise BuildLocked(
-                f"process {holder} is building in {path.parent}; wait for it, or set HWNASBENCH_HOME to another folder "
-                f"(where no such process runs, remove {path})"
-            )
-        # Only one of several that see a stale lock succeeds in renaming it away.
-        stale = path.with_name(f".{path.name}.stale.{os.getpid()}")
-        try:
-            path.rename(stale)
-        except FileNotFoundError:
-            continue
-        stale.unlink(missing_ok=True)
-    raise BuildLocked(f"{path} changes hands; try again")
-
-
-def _holder(path: Path) -> int | None:
-    try:
-        return int(path.read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-def _is_alive(pid: int) -> bool:
-    if sys.platform == "win32":
-        # Signal 0 is Ctrl-C there.
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -87,7 +87,7 @@ def build(
         raise typer.BadParameter(f"{folder} is no folder", param_hint="--from")
     executor = None
     if scheduler is not None:
-        executor = _dask(scheduler)
+        executor = dask_executor(scheduler)
     report = build_all(ids or (), home=home(), sources=folder, executor=executor)
     for word, remarks in vars(report).items():
         for name, remark in remarks.items():
@@ -114,7 +114,15 @@ def enumerate_space(
     typer.echo(f"{rows} architectures of {space} in {path}")
 
 
-def _dask(address: str) -> Executor:
+def dask_executor(address: str) -> Executor:
+    """Return an executor on the cluster of a Dask scheduler.
+
+    Raises
+    ------
+    MissingExtra
+    InvalidRequest
+        When no scheduler answers.
+    """
     try:
         distributed = importlib.import_module("distributed")
     except ImportError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib.metadata
 import logging
 import shutil
 import subprocess
@@ -179,7 +179,8 @@ def fetch_package(source: Source, folder: Path) -> None:
     target = folder / file.path
     if target.is_file() and file_digest(target) == file.sha256:
         return
-    if importlib.util.find_spec("pip") is None:
+    # Looking for the module with find_spec would, below Python 3.12, keep setuptools from being imported ever after.
+    if not any(importlib.metadata.distributions(name="pip")):
         raise DownloadFailed(f"{source.package} is downloaded with pip, which is not installed here")
     try:
         folder.mkdir(parents=True, exist_ok=True)

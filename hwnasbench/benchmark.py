@@ -320,7 +320,7 @@ class Benchmark:
             if "precision_mismatch" not in found.flags:
                 return found
             lower = predicted.accuracy(self, device, named, kinds, source)
-            return found if lower is None else Resolved(lower, ())
+            return Resolved(lower, ()) if isinstance(lower, predicted.PrecisionColumn) else found
         except NoColumn:
             computed = predicted.computed(self, metric, device, named, kinds, source)
             if computed is None:

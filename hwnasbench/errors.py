@@ -121,3 +121,15 @@ class MissingExtra(HwnasbenchError, ImportError):
 
 class SourceMissing(HwnasbenchError, FileNotFoundError):
     """A source's files are not in the folder that was given."""
+
+
+class ProxyFailed(HwnasbenchError, RuntimeError):
+    """A proxy that raised, or that returned no finite number; the message names the architecture."""
+
+
+class Unmeasurable(HwnasbenchError, RuntimeError):
+    """A network that an engine refuses or a device cannot hold, or a device that is not there."""
+
+
+class MeasurementDisturbed(HwnasbenchError, RuntimeError):
+    """The machine did something else while it was to be measured; what was finished before is kept."""

@@ -53,7 +53,7 @@ def drawn(metric: str, values: Floats, noise: Floats, normal: Floats) -> Any:
     normal : (n,) ndarray or float
         Standard normal draws.
     """
-    if METRICS[metric].scope == "device" or metric == "train_time":
+    if METRICS[metric].scope == "device" or METRICS[metric].unit == "s":
         return values * np.exp(normal * noise / values)
     noisy = values + normal * noise
     return np.clip(noisy, 0, 100) if METRICS[metric].unit == "%" else noisy

@@ -34,7 +34,7 @@ def defaults_of(space: Space, stores: Sequence[Store]) -> dict[str, Any]:
             return store.defaults[name]
     from hwnasbench.spaces.defaults import load_defaults
 
-    return load_defaults().get(name, {"defaults": {}, "defaults_at": {}, "sources": {}})
+    return load_defaults().get(name, {"defaults": {}, "defaults_at": {}, "defaults_for": {}, "sources": {}})
 
 
 def check_named(bench: Benchmark, named: dict[str, Any]) -> None:
@@ -198,7 +198,7 @@ class Plan:
             status = column.status(where)
             return Value(None, unit, None, None, kind, column.source, column.of, status, flags, None, keys)
         spread, noise, repeats = column.std_at(where), column.noise_at(where), column.repeats_at(where)
-        told = (kind, column.source, column.of, "ok", flags, repeats, keys, column.quantiles())
+        told = (kind, column.source, column.of, "ok", flags, repeats, keys, column.quantiles_at(where))
         return Value(number, unit, spread, noise, *told)
 
     def refuse(self, metric: str, where: Any) -> float:

@@ -6,12 +6,13 @@ Making a column imports nothing; NumPy and the model come when a value is read.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 
 from hwnasbench.errors import AmbiguousQuery, NoColumn
 from hwnasbench.predictors.words import LOSSLESS, METHODS, SPACES
 from hwnasbench.tables.columns import PredictedColumn
-from hwnasbench.vocabulary import KEYS, PER_LAYER, SCOPE_KEYS, precision_bits
+from hwnasbench.vocabulary import KEYS, PER_LAYER, PRECISIONS, SCOPE_KEYS, precision_bits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ RECORDS = {
 }
 #: Training recipes of the model of ImageNet accuracy; CIFAR-100 knows the first alone.
 RECIPES = ("standard", "advanced", "ofa_supernet", "accelnasbench_proxy")
+#: Low precisions that `coverage` lists: those that have a name, and those that somebody trained.
+LOW = (*(name for name, bits in PRECISIONS.items() if min(bits) < LOSSLESS and name != "analog"), "w4a8", "w2a8")
 
 
 class ComputedAccuracy(PredictedColumn):
@@ -157,8 +160,23 @@ class PrecisionColumn(ComputedAccuracy):
         full, loss = self.base.std_at(self._one_within(where)), super().std_at(where)
         return None if full is None or loss is None else math.hypot(full, loss)
 
-    def quantiles(self) -> Quantiles | None:
-        return None
+    def quantiles_at(self, where: Any) -> Quantiles | None:
+        """Add the errors of the accuracy in float32 and of the loss, as if one told nothing of the other."""
+        import numpy as np
+
+        from hwnasbench.predictors.precision import open_model
+        from hwnasbench.predictors.sums import Part, Summed
+
+        inside = self._one_within(where)
+        full, spread, known = self.base.read(inside), self.base.std_at(inside), self.base.quantiles_at(inside)
+        if spread is None or (known is None and spread > 0):
+            return None
+        found, lost_spread, _ = self._one(where)
+        lost = open_model().errors(
+            self.counted, self.vectors(np.array([where])), full - found, lost_spread, self.method
+        )
+        whole = [] if known is None else [Part(known, full, spread)]
+        return Summed([*whole, *(part._replace(scale=-part.scale) for part in lost)])
 
 
 def metrics(space: Space) -> tuple[str, ...]:
@@ -244,21 +262,52 @@ def _full_precision(bench: Benchmark, named: dict[str, Any], kinds: tuple[str, .
 
     A table of some networks would leave gaps: predictions come before it.
     """
-    base = getattr(bench.space, "base", None)
-    if base is not None:
-        from hwnasbench.benchmark import Benchmark
-
-        bench = Benchmark(base, bench.stores)
+    whole = _whole(bench)
     for allowed in (("predicted",), kinds):
         try:
-            return bench.resolve("accuracy", None, named, allowed, None)
+            return whole.resolve("accuracy", None, named, allowed, None)
         except (NoColumn, AmbiguousQuery):
             continue
     return None
 
 
+def _whole(bench: Benchmark) -> Benchmark:
+    """Return what is known of the networks in float32: of the base space where the space mixes precisions."""
+    base = getattr(bench.space, "base", None)
+    if base is None:
+        return bench
+    from hwnasbench.benchmark import Benchmark
+
+    return Benchmark(base, bench.stores)
+
+
 def coverage(bench: Benchmark) -> Iterator[PredictedColumn]:
-    """Yield what the model of ImageNet accuracy answers for a space."""
-    for dataset in SPACES.get(bench.space.name, ()):
+    """Yield what models answer for a space: accuracies on ImageNet, and at low precision.
+
+    Any ``wXaY`` has an answer: those of `LOW` are listed.
+    """
+    yield from _imagenet_columns(bench.space)
+    yield from _at_low_precision(bench)
+
+
+def _imagenet_columns(space: Space) -> Iterator[PredictedColumn]:
+    for dataset in SPACES.get(space.name, ()):
         for recipe in RECIPES if dataset == "imagenet" else RECIPES[:1]:
-            yield ImageNetColumn(bench.space, dataset, recipe)
+            yield ImageNetColumn(space, dataset, recipe)
+
+
+def _at_low_precision(bench: Benchmark) -> Iterator[PredictedColumn]:
+    """Yield what requests for each accuracy in float32 find at low precision, each column once."""
+    whole = _whole(bench)
+    known, found = recipes(bench.space), set()
+    precisions = (PER_LAYER,) if getattr(bench.space, "per_layer", False) else LOW
+    for full in (*whole.all_columns(), *_imagenet_columns(whole.space)):
+        if full.metric != "accuracy" or full.keys["precision"] != "fp32":
+            continue
+        stated = {key: full.keys[key] for key in ("dataset", "split", "epochs") if full.keys[key] is not None}
+        for precision, method in itertools.product(precisions, METHODS):
+            named = {**stated, "precision": precision, "recipe": joined(full.keys["recipe"], method)}
+            column = accuracy(bench, None, named, None, PRECISION) if named["recipe"] in known else None
+            if column is not None and tuple(column.keys.values()) not in found:
+                found.add(tuple(column.keys.values()))
+                yield column

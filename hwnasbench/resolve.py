@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from hwnasbench.errors import AmbiguousQuery, NoColumn
 from hwnasbench.paths import shipped_store
+from hwnasbench.predictors.words import LOSSLESS
 from hwnasbench.tables.store import open_store
-from hwnasbench.vocabulary import KINDS, METRICS, SCOPE_KEYS
+from hwnasbench.vocabulary import KINDS, METRICS, PER_LAYER, SCOPE_KEYS, precision_bits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def resolve(
     named : mapping
         The keys that the request names (value not None).
     defaults : mapping
-        The space's ``{"defaults": ..., "defaults_at": ...}``.
+        The space's ``{"defaults": ..., "defaults_at": ..., "defaults_for": ...}``.
     kinds, source : optional
         Restrictions.
 
@@ -80,21 +81,23 @@ def resolve(
         raise NoColumn(_gap(what, columns, kinds, source))
     flags: list[str] = []
     precision = named.get("precision") or _constant("precision", None, device, defaults)
+    of_scope = defaults["defaults_for"].get(METRICS[metric].scope, {})
+    follows = metric == "accuracy" and (device is not None or _lossless(named.get("precision")))
     for key in SCOPE_KEYS[METRICS[metric].scope]:
         if key == "device":
             continue
         wanted = named.get(key)
-        follows_device = key == "precision" and device is not None and METRICS[metric].scope != "device"
-        if follows_device and not any(c.keys[key] == precision for c in pool):
-            # Accuracy follows the device's precision; fp32 stands in, and says so.
-            pool = _named(pool, key, "fp32", f"{what} at the device's precision {precision!r} or")
+        if key == "precision" and follows and not any(c.keys[key] == precision for c in pool):
+            # Accuracy follows the precision of the device, or one that loses nothing; fp32 stands in, and says so.
+            pool = _named(pool, key, "fp32", f"{what} at precision {precision!r} or")
             precision = "fp32"
             flags.append("precision_mismatch")
             continue
         if wanted is not None:
             pool = _named(pool, key, wanted, what)
         else:
-            pool, assumed = _unnamed(pool, key, _constant(key, precision, device, defaults), what)
+            constant = of_scope[key] if key in of_scope else _constant(key, precision, device, defaults)
+            pool, assumed = _unnamed(pool, key, constant, what)
             flags += [f"assumed:{key}"] if assumed else []
     preferred = defaults.get("sources", {}).get(metric)
     best = min(pool, key=lambda c: (c.source != preferred, _rank(c, kinds), -c.priority, c.source))
@@ -126,6 +129,11 @@ def _constant(key: str, precision: object, device: Device | None, defaults: Mapp
     at_precision = defaults["defaults_at"].get(precision, {})
     value: str | int | None = at_precision.get(key, defaults["defaults"].get(key))
     return value
+
+
+def _lossless(precision: object) -> bool:
+    """Say whether a request names a precision at which networks are as accurate as in fp32, about."""
+    return precision is not None and precision != PER_LAYER and min(precision_bits(str(precision))) >= LOSSLESS
 
 
 def _only(pool: list[Column], key: str, value: str | int | None) -> list[Column]:

@@ -73,7 +73,8 @@ if TYPE_CHECKING:
             NoValue
                 Where there is no value, or nobody took residuals: of measured and simulated values.
             InvalidRequest
-                When the level is not above 0 and at most 0.99.
+                When the level is not above 0 and at most 0.99; 0.95 of accuracy on ImageNet, whose residuals are
+                few, and else 0.98 at low precision, where errors add up.
             """
             ...
 else:

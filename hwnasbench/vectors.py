@@ -73,7 +73,9 @@ def read(column: Column, where: NDArray[Any] | None) -> Batch:
         if where is None:
             raise NotEnumerable(f"{column!r} has no whole column; pass architectures")
         vectors = spaces.get(column.space).canonical_vectors(where)
-        return Batch(evaluate_many(column.coefficients(), column.intercept, column.link, vectors), None, None)
+        values = evaluate_many(column.coefficients(), column.intercept, column.link, vectors)
+        missing = np.isnan(values) if column.partial else None
+        return Batch(values, None if missing is None else np.where(missing, _NOT_MEASURED, _OK).astype(np.uint8), None)
     if isinstance(column, ComputedColumn):
         return _read_computed(column, where)
     if isinstance(column, PredictedColumn):

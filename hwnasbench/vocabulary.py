@@ -50,6 +50,7 @@ _ROWS = (
     ("l2_norm", "1", "max", "proxy", "L2 norm of the weights"),
     ("plain", "1", "max", "proxy", "plain score"),
     ("epe_nas", "1", "max", "proxy", "EPE-NAS score"),
+    ("proxy_time", "s", "min", "proxy", "processor time of scoring a network by all proxies, one thread"),
 )
 #: Every metric by name.
 METRICS: dict[str, Metric] = {row[0]: Metric(*row) for row in _ROWS}
@@ -133,7 +134,18 @@ PRECISIONS = {
 #: Precision of a network whose layers bring their own bits (the mixed-precision spaces).
 PER_LAYER = "per_layer"
 DATASETS = ("cifar10", "cifar100", "ImageNet16-120", "imagenet", "ninapro", "darcy")
-ENGINES = ("tflite", "litert", "onnxruntime", "torchmobile", "openvino", "tensorrt", "torch", "tensorflow", "snpe")
+ENGINES = (
+    "tflite",
+    "litert",
+    "onnxruntime",
+    "torchmobile",
+    "openvino",
+    "tensorrt",
+    "torch",
+    "torch_compiled",
+    "tensorflow",
+    "snpe",
+)
 SPLITS = ("train", "valid", "test")
 
 

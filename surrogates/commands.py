@@ -1,4 +1,4 @@
-"""The subcommand ``hwnasbench train``: remakes the data that ships inside the package."""
+"""The subcommands ``train``, ``proxies`` and ``measurements``: they remake the data that ships inside the package."""
 
 from __future__ import annotations
 
@@ -50,6 +50,46 @@ def train(
     _derive_store(data)
 
 
+def proxies(
+    space: Annotated[str, typer.Argument(help="Name of an enumerable space.")] = "nasbench201",
+    chunks: Annotated[
+        Path | None, typer.Option("--from", help="Folder of the evaluation's files; in the data folder by default.")
+    ] = None,
+    evaluate: Annotated[bool, typer.Option("--evaluate", help="First make the files that are not there.")] = False,
+    data: Annotated[Path, typer.Option(help="Where to write; the package's own data by default.")] = PACKAGE_DATA,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes that evaluate.")] = 2,
+) -> None:
+    """Write the table of zero-cost proxies that ships, from an evaluation on every function of a space.
+
+    A killed evaluation resumes. Without --evaluate a folder that lacks a file is refused.
+    """
+    from data_builders import proxies as evaluation
+    from hwnasbench import spaces
+    from surrogates import shipping
+
+    found, folder = spaces.get(space), chunks or home() / "proxies" / space
+    if not found.enumerable:
+        raise InvalidRequest(f"{space!r} is too large to score whole; expected an enumerable space")
+    if evaluate:
+        evaluation.run_processes(evaluation.jobs(found, evaluation.distinct(found), folder), workers, typer.echo)
+    path = shipping.write_proxies(found, folder, data)
+    _derive_store(data)
+    typer.echo(f"proxies of {space} in {path}")
+
+
+def measurements(
+    samples: Annotated[Path, typer.Option("--from", help="Folder of raw samples, one folder a device.")],
+    data: Annotated[Path, typer.Option(help="Where to write; the package's own data by default.")] = PACKAGE_DATA,
+) -> None:
+    """Write the tables that ship of this project's own measurements, from their raw samples."""
+    from surrogates import shipping
+
+    paths = shipping.write_measurements(samples, data)
+    _derive_store(data)
+    for path in paths:
+        typer.echo(f"measurements in {path}")
+
+
 def _train(todo: list[Column], workers: int) -> list[Trained]:
     """Train under a progress bar on standard error; each finished column is printed above it."""
     from rich.console import Console
@@ -81,5 +121,4 @@ def _derive_store(data: Path) -> None:
     from hwnasbench.tables.store_builder import build_shipped_store
     from surrogates import RELEASE, shipping
 
-    records = {**source_records(), shipping.COUNTS_SOURCE: shipping.COUNTS_RECORD}
-    build_shipped_store(data, RELEASE, records)
+    build_shipped_store(data, RELEASE, {**source_records(), **shipping.OWN_RECORDS})

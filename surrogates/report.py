@@ -9,7 +9,7 @@ from typing import Any
 
 from hwnasbench.paths import PACKAGE_DATA
 from hwnasbench.vocabulary import KEYS
-from surrogates import folds, goals
+from surrogates import folds, goals, rule
 from surrogates.curves import SIZES
 from surrogates.prose import TEXT, TITLES
 
@@ -30,7 +30,7 @@ def page(data: Path = PACKAGE_DATA) -> str:
     """Return the whole page as Markdown."""
     cards = json.loads((data / "scorecards.json").read_text("utf-8"))
     columns: dict[str, dict[str, Any]] = cards["columns"]
-    lines = [TEXT.format(folds=folds.FOLDS), *_goals(columns)]
+    lines = [TEXT.format(folds=folds.FOLDS), *_goals(columns), *rule.section(columns)]
     for space in sorted({card["space"] for card in columns.values()}, key=list(TITLES).index):
         own = [columns[name] for name in sorted(columns) if columns[name]["space"] == space]
         lines += [f"## {TITLES[space]}: {len(own)} columns\n", *_table(_HEADER, 5, map(_row, own))]

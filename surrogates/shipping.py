@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from data_builders import proxies_table
+from data_builders.measure import published
 from hwnasbench.tables.schema import INTERVALS, LOOKUPS, OBSERVATIONS
 from hwnasbench.tables.write import ColumnData, atomically, concat, read_table, split_columns, write_table
 from surrogates import RELEASE, columns, scorecard
@@ -35,6 +37,15 @@ COUNTS_RECORD = {
 }
 """,
 }
+#: What ships beside the trained columns: source to its record.
+OWN_RECORDS = {
+    COUNTS_SOURCE: COUNTS_RECORD,
+    proxies_table.SOURCE: proxies_table.RECORD,
+    published.SOURCE: published.RECORD,
+}
+#: What the tables of proxies and of measurements were made from.
+PROXIES = "proxies.json"
+MEASUREMENTS = "measurements.json"
 
 
 def write_columns(path: Path, new: dict[str, pa.Table], keep: bool) -> list[str]:
@@ -108,6 +119,60 @@ def counts_columns(space: Space) -> dict[str, pa.Table]:
             ).to_table()
             out[columns.table_name(table)] = table
     return out
+
+
+def write_proxies(space: Space, chunks: Path, data: Path) -> Path:
+    """Write the table of proxies of a space, what it was made from, and the release, and return the table.
+
+    Parameters
+    ----------
+    space : Space
+    chunks : Path
+        Folder of an evaluation's files.
+    data : Path
+
+    Raises
+    ------
+    SourceMissing
+        When a chunk is missing; nothing is written.
+    CorruptFile, StorageError
+    """
+    path = data / "tables" / f"{space.name}_{proxies_table.SOURCE}.parquet"
+    made = {"command": f"hwnasbench proxies {space.name} --from DIR", "commit": _commit()}
+    made |= proxies_table.collect(space, chunks, path)
+    write_json(data / PROXIES, {**read_json(data / PROXIES), space.name: made})
+    if (data / "manifest.json").exists():
+        write_json(data / "manifest.json", {**read_json(data / "manifest.json"), "release": RELEASE})
+    return path
+
+
+def write_measurements(folder: Path, data: Path) -> list[Path]:
+    """Write the tables of the project's own measurements, what they were made from, and the release; return them.
+
+    Parameters
+    ----------
+    folder : Path
+        Of raw samples, see `data_builders.measure.published.read`.
+    data : Path
+
+    Raises
+    ------
+    SourceMissing, CorruptFile, StorageError
+    """
+    samples = published.read(folder)
+    lookups, made = published.lookups(samples)
+    tables = {f"{published.SOURCE}_lookups": lookups}
+    measured, timed = published.cell_table(samples)
+    if measured is not None:
+        tables[f"{published.CELLS}_{published.SOURCE}"] = measured
+    paths = [data / "tables" / f"{name}.parquet" for name in tables]
+    for path, table in zip(paths, tables.values(), strict=True):
+        write_table(table, path)
+    about = {"command": "hwnasbench measurements --from DIR", "commit": _commit(), "files": made | timed}
+    write_json(data / MEASUREMENTS, about)
+    if (data / "manifest.json").exists():
+        write_json(data / "manifest.json", {**read_json(data / "manifest.json"), "release": RELEASE})
+    return paths
 
 
 def inputs_of(tables: Path) -> dict[str, str]:

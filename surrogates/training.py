@@ -239,7 +239,7 @@ def write(trained: Iterable[Trained], skipped: dict[str, str], data: Path, partl
         files["nasbench201_counts"] = shipping.counts_columns(spaces.get("nasbench201"))
         files.setdefault("fbnet_lookups", {}).update(fbnet.counted(spaces.get("fbnet"), shipping.COUNTS_SOURCE))
         for stale in (data / "tables").glob("*.parquet"):
-            if stale.stem not in files:
+            if stale.stem not in files and stale.stem.rpartition("_")[2] not in shipping.OWN_RECORDS:
                 stale.unlink()
         for stale in (data / MODELS).glob("*.npz"):
             if stale not in models:

@@ -84,6 +84,10 @@ def columns() -> list[ColumnData]:
         column(4, source="accuracies", metric="accuracy", **{**top, "precision": "int8", "recipe": "ptq"}),
         column(5, source="accuracies", metric="accuracy", **{**top, "precision": "int8", "recipe": "qat"}),
         column(6, source="accuracies", metric="accuracy", **{**top, "dataset": "cifar100"}),
+        # Below 8 bits there is another training, of two lengths.
+        *(column(base, source="accuracies", metric="accuracy",
+                 **{**top, "precision": "w4a8", "recipe": "mpnas201", "epochs": epochs})
+          for base, epochs in ((7, 150), (8, 50))),
     ]  # fmt: skip
 
 

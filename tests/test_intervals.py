@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,12 @@ from small_store import ARCHS, CONNECTED, SOURCES, column, write_tables
 from hwnasbench import spaces
 from hwnasbench.benchmark import Benchmark
 from hwnasbench.errors import CorruptFile, InvalidRequest, NoValue
+from hwnasbench.paths import PACKAGE_DATA
 from hwnasbench.predictors.base import Quantiles, interpolate
 from hwnasbench.tables.store import Store
 from hwnasbench.tables.store_builder import build_store
 from hwnasbench.tables.write import ColumnData, concat, write_table
-from surrogates import calibration
+from surrogates import calibration, rule
 from surrogates.columns import Column
 from surrogates.intervals import LEVELS, Residuals, coverage, repeatability
 
@@ -266,3 +269,31 @@ def test_filled_rows_draw_with_the_noise_of_what_filled_them(tmp_path: Path) -> 
     few = np.array(rows) < 5
     assert shift[few].max() < 1e-6
     assert shift[~few].mean() > 1
+
+
+@cache
+def cards() -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = json.loads((PACKAGE_DATA / "scorecards.json").read_text("utf-8"))["columns"]
+    return found
+
+
+def test_shipped_intervals_keep_the_rule() -> None:
+    """An exception that no longer misses fails as well as a new miss, in another tenth of the same column too."""
+    found = {(name, miss.level, miss.part) for name, card in cards().items() for miss in rule.misses(card)}
+    assert found == set(rule.EXCEPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("rows", "overall", "tenth", "parts"),
+    [
+        (5000, 0.815, 0.84, []),
+        (5000, 0.825, 0.80, ["overall"]),
+        (5000, 0.80, 0.74, ["tenth 2"]),
+        (100, 0.71, 0.2, []),
+        (100, 0.69, 0.2, ["overall"]),
+    ],
+)
+def test_the_rule_finds_what_is_off(rows: int, overall: float, tenth: float, parts: list[str]) -> None:
+    shares = {"overall": overall, "by_decile": [0.8, tenth, None], "best_tenth": 0.8}
+    card = {"rows": rows, "coverage": {"80": {"shipped": shares, "unseen": shares}}}
+    assert [miss.part for miss in rule.misses(card)] == parts

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from small_store import build
 
 import hwnasbench
 from hwnasbench import predicted, spaces
-from hwnasbench.errors import NoColumn, NoValue, UnknownName
+from hwnasbench.errors import InvalidRequest, NoColumn, NoValue, UnknownName
 from hwnasbench.predictors import imagenet, precision
 from hwnasbench.spaces.mixed import mixed_precision
+from hwnasbench.tables.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -90,6 +95,50 @@ def test_a_precision_costs_what_the_model_says(cells: hwnasbench.Benchmark) -> N
     assert value.std is not None
     assert whole is not None
     assert value.std > whole
+    (low, high), (lowest, highest) = value.interval(0.5), value.interval(0.95)
+    assert value.value is not None
+    assert 0 <= lowest < low < value.value < high < highest <= 100
+    assert pickle.loads(pickle.dumps(value)).interval(0.5) == (low, high)
+
+
+def test_intervals_at_a_precision_end_where_the_tables_do(blocks: hwnasbench.Benchmark) -> None:
+    value = blocks.query([3] * 22, metrics="accuracy", dataset="imagenet", precision="int8")["accuracy"]
+    full = blocks.query([3] * 22, metrics="accuracy", dataset="imagenet")["accuracy"]
+    (low, high), (full_low, full_high) = value.interval(0.95), full.interval(0.95)
+    # Another error is added, and a large one has the better of a small one.
+    assert full_high - full_low < high - low < 1.1 * (full_high - full_low)
+    with pytest.raises(InvalidRequest, match=r"at most 0\.95"):
+        value.interval(0.98)
+
+
+def test_every_low_precision_of_predictions_has_an_interval() -> None:
+    space = mixed_precision(spaces.get("nasbench201"))
+    for chosen in (space, spaces.get("nasbench201"), spaces.get("ofa_mobilenetv3"), spaces.get("nasbench_macro")):
+        bench = hwnasbench.load(chosen, data="shipped")
+        arch = chosen.sample_many(np.random.default_rng(7), 1)[0]
+        words: dict[str, Any] = {} if chosen is space else {"precision": "w4a8"}
+        for method in ("ptq", "qat"):
+            value = bench.query(arch, metrics="accuracy", recipe=method, **words)["accuracy"]
+            assert value.source == predicted.PRECISION
+            low, high = value.interval(0.9)
+            assert value.value is not None
+            assert low < value.value < high
+            wide = value.interval(0.95)
+            assert wide[0] <= low < high <= wide[1]
+
+
+def test_a_cell_without_a_path_has_the_interval_of_its_accuracy(cells: hwnasbench.Benchmark) -> None:
+    dead = next(i for i in range(len(cells.space)) if not cells.space.is_connected(i))  # type: ignore[attr-defined]
+    value = cells.query(dead, precision="w2a8", recipe="qat", metrics="accuracy")["accuracy"]
+    full = cells.query(dead, metrics="accuracy")["accuracy"]
+    assert value.value == full.value
+    np.testing.assert_allclose(value.interval(0.9), full.interval(0.9), atol=1e-3 * (full.std or 0))
+
+
+def test_a_measured_accuracy_less_a_loss_has_no_interval(tmp_path: Path) -> None:
+    bench = hwnasbench.benchmark.Benchmark(spaces.get("nasbench201"), [Store(build(tmp_path))])
+    value = bench.query(7, precision="w6a8", metrics="accuracy")["accuracy"]
+    assert (value.source, value.std) == (predicted.PRECISION, None)
     with pytest.raises(NoValue, match="no held-out residuals"):
         value.interval()
 
@@ -111,6 +160,38 @@ def test_sixteen_bits_lose_nothing_but_say_that_nobody_measured(blocks: hwnasben
     value = blocks.query([3] * 22, metrics="accuracy", dataset="imagenet", precision="fp16")["accuracy"]
     assert value.source == predicted.IMAGENET
     assert "precision_mismatch" in value.flags
+
+
+@pytest.mark.parametrize("precision_", ["fp16", "bf16", "w16a16"])
+@pytest.mark.parametrize("name", ["nasbench201", "ofa_mobilenetv3", "nasbench_macro"])
+def test_a_stored_accuracy_stands_in_at_sixteen_bits(name: str, precision_: str) -> None:
+    """With a device or without one, before any model of ImageNet accuracy."""
+    bench = hwnasbench.load(name, data="shipped")
+    arch = bench.space.sample_many(np.random.default_rng(4), 1)[0]
+    full = bench.query(arch, metrics="accuracy")["accuracy"]
+    for device in (None, "pixel3"):
+        value = bench.query(arch, device, metrics="accuracy", precision=precision_)["accuracy"]
+        assert (value.value, value.source, value.keys) == (full.value, full.source, full.keys)
+        assert set(value.flags) == {*full.flags, "precision_mismatch"}
+
+
+def test_coverage_lists_every_low_precision_that_answers() -> None:
+    """And no other: a request that names a row's keys finds it."""
+    for space in (*map(spaces.get, ("nasbench201", "ofa_mobilenetv3", "fbnet")), mixed_precision(spaces.get("fbnet"))):
+        bench = hwnasbench.load(space, data="shipped")
+        frame = bench.coverage()
+        rows = frame[frame["source"] == predicted.PRECISION]
+        words = ("per_layer",) if "@" in space.name else predicted.LOW
+        assert set(rows["precision"]) == set(words)
+        assert set(rows["kind"]) == {"predicted"}
+        keys = rows[["dataset", "precision", "split", "recipe", "epochs"]].astype({"epochs": "Int64"}).astype(object)
+        assert not keys.duplicated().any()
+        for row in keys.to_dict("records"):
+            named: dict[str, Any] = {str(key): value for key, value in row.items() if not pd.isna(value)}
+            plan = bench.plan(metrics="accuracy", source=predicted.PRECISION, **named)
+            found = {key: value for key, value in plan.resolved["accuracy"].keys.items() if value is not None}
+            assert found == named
+    assert set(predicted.LOW) == {"int8", "int4", "int2", "w4a8", "w2a8"}
 
 
 def test_mixed_precision_has_an_accuracy() -> None:

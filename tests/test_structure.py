@@ -23,6 +23,8 @@ ROOMS: dict[str, set[str]] = {
     "costs": {"networks", "spaces", "devices"},
     "tables": {"networks", "spaces", "devices", "predictors"},
     "predictors": {"networks", "spaces", "devices"},
+    # A comparison of proxies reads accuracies and the shipped scores from the benchmark.
+    "proxies": {"networks", "spaces", "benchmark"},
     # Beside the benchmark: it reads the columns of known devices, and brings one of its own.
     "onboarding": {"spaces", "devices", "predictors", "tables", "benchmark", "plan", "simulated", "vectors"},
 }

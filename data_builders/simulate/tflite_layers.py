@@ -1,4 +1,4 @@
-"""One layer as an int8 TFLite model, written with the schema classes of ai-edge-litert; no TensorFlow."""
+"""One layer as an int8 TFLite model."""
 
 from __future__ import annotations
 
@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hwnasbench.errors import MissingExtra
+from data_builders.tflite_file import TfliteFile
 from hwnasbench.networks.layers import Activation, Op
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from numpy.typing import NDArray
 
 #: Quantisation of every activation tensor: symmetric, as weights are.
 _SCALE = 0.05
@@ -62,27 +60,18 @@ def tflite_model(layer: np.void) -> bytes:
 
 
 class _Model:
-    """Collects tensors, buffers and operators of one TFLite model."""
+    """Writes one layer."""
 
     def __init__(self, layer: np.void) -> None:
-        try:
-            from ai_edge_litert import schema_py_generated as schema
-        except ImportError as error:
-            raise MissingExtra("a TFLite model needs ai-edge-litert: pip install 'hwnasbench[oracles]'") from error
-
-        self.schema: Any = schema
+        self.file = TfliteFile("oracles")
+        self.schema = self.file.schema
         self.layer = layer
         # The weights follow from their shape alone: they move the compressed size, and so the cycles, a little.
         shape = [int(layer[field]) for field in ("in_channels", "out_channels", "kernel", "groups")]
         self.random = np.random.default_rng([_SEED, *shape])
-        self.tensors: list[Any] = []
-        # The format wants the first buffer empty: it stands for "no data".
-        self.buffers: list[Any] = [schema.BufferT()]
-        self.operators: list[Any] = []
-        self.codes: list[Any] = []
-        self.inputs: list[int] = []
         self.in_shape = (1, int(layer["in_height"]), int(layer["in_width"]), int(layer["in_channels"]))
         self.out_shape = (1, int(layer["out_height"]), int(layer["out_width"]), int(layer["out_channels"]))
+        self.output = -1
 
     def convolution(self) -> None:
         layer, schema = self.layer, self.schema
@@ -97,8 +86,7 @@ class _Model:
         shape = (1, kernel, kernel, n) if depthwise else (n, kernel, kernel, c // groups)
         weights = self._weights(shape, channel_axis=3 if depthwise else 0)
         name = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
-        kind = "DepthwiseConv2DOptions" if depthwise else "Conv2DOptions"
-        self._operator(name, kind, options, [self._input(), weights, self._bias(n)], self.out_shape)
+        self._operator(name, options, [self._input(), weights, self._bias(n)], self.out_shape)
 
     def fully_connected(self) -> None:
         options = self.schema.FullyConnectedOptionsT()
@@ -106,7 +94,7 @@ class _Model:
         c, n = self.in_shape[3], self.out_shape[3]
         weights = self._weights((n, c), channel_axis=0)
         source = self._input((1, c))
-        self._operator("FULLY_CONNECTED", "FullyConnectedOptions", options, [source, weights, self._bias(n)], (1, n))
+        self._operator("FULLY_CONNECTED", options, [source, weights, self._bias(n)], (1, n))
 
     def pooling(self, op: Op) -> None:
         options = self.schema.Pool2DOptionsT()
@@ -120,7 +108,7 @@ class _Model:
             self._window(options, kernel)
             options.filterHeight = options.filterWidth = kernel
         name = "MAX_POOL_2D" if op == Op.MAX_POOL else "AVERAGE_POOL_2D"
-        self._operator(name, "Pool2DOptions", options, [self._input()], self.out_shape)
+        self._operator(name, options, [self._input()], self.out_shape)
 
     def addition(self) -> None:
         inputs = int(self.layer["inputs"])
@@ -130,23 +118,11 @@ class _Model:
         for number in range(1, inputs):
             options = self.schema.AddOptionsT()
             options.fusedActivationFunction = self._activation() if number == inputs - 1 else 0
-            total = self._operator("ADD", "AddOptions", options, [total, self._input()], self.out_shape)
+            total = self._operator("ADD", options, [total, self._input()], self.out_shape)
 
     def pack(self) -> bytes:
         """Return the flatbuffer."""
-        import flatbuffers
-
-        schema = self.schema
-        graph = schema.SubGraphT()
-        graph.tensors, graph.operators, graph.inputs = self.tensors, self.operators, self.inputs
-        graph.outputs = [int(self.operators[-1].outputs[0])]
-        graph.name = b"layer"
-        model = schema.ModelT()
-        model.version = 3
-        model.operatorCodes, model.subgraphs, model.buffers = self.codes, [graph], self.buffers
-        builder = flatbuffers.Builder(1024)
-        builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-        return bytes(builder.Output())
+        return self.file.pack([self.output], "layer")
 
     def _window(self, options: Any, kernel: int, dilation: int = 1) -> None:
         """Set padding, stride and activation; TFLite knows two paddings, not numbers of pixels."""
@@ -169,49 +145,18 @@ class _Model:
         return int(getattr(self.schema.ActivationFunctionType, _FUSED[activation]))
 
     def _input(self, shape: Sequence[int] | None = None) -> int:
-        self.inputs.append(self._tensor(shape or self.in_shape, "INT8", [_SCALE]))
-        return self.inputs[-1]
+        self.file.inputs.append(self.file.tensor(shape or self.in_shape, "INT8", [_SCALE]))
+        return self.file.inputs[-1]
 
     def _weights(self, shape: Sequence[int], channel_axis: int) -> int:
         values = self.random.integers(-127, 128, size=tuple(shape), dtype=np.int8)
-        return self._tensor(shape, "INT8", [_WEIGHT_SCALE] * shape[channel_axis], values, channel_axis)
+        return self.file.tensor(shape, "INT8", [_WEIGHT_SCALE] * shape[channel_axis], values, channel_axis)
 
     def _bias(self, channels: int) -> int:
         values = self.random.integers(-1000, 1001, size=channels, dtype=np.int32)
-        return self._tensor((channels,), "INT32", [_SCALE * _WEIGHT_SCALE] * channels, values)
+        return self.file.tensor((channels,), "INT32", [_SCALE * _WEIGHT_SCALE] * channels, values)
 
-    def _tensor(
-        self, shape: Sequence[int], kind: str, scales: list[float], values: NDArray[Any] | None = None, axis: int = 0
-    ) -> int:
-        schema = self.schema
-        tensor = schema.TensorT()
-        tensor.shape, tensor.type = list(shape), getattr(schema.TensorType, kind)
-        tensor.name = f"tensor{len(self.tensors)}".encode()
-        tensor.buffer = 0
-        if values is not None:
-            buffer = schema.BufferT()
-            buffer.data = np.frombuffer(values.tobytes(), np.uint8)
-            tensor.buffer = len(self.buffers)
-            self.buffers.append(buffer)
-        quantisation = schema.QuantizationParametersT()
-        quantisation.scale, quantisation.zeroPoint = scales, [0] * len(scales)
-        quantisation.quantizedDimension = axis
-        tensor.quantization = quantisation
-        self.tensors.append(tensor)
-        return len(self.tensors) - 1
-
-    def _operator(self, name: str, kind: str, options: Any, inputs: list[int], shape: Sequence[int]) -> int:
-        schema = self.schema
-        number = getattr(schema.BuiltinOperator, name)
-        code = schema.OperatorCodeT()
-        code.deprecatedBuiltinCode = code.builtinCode = number
-        code.version = {"CONV_2D": 3, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 4}.get(name, 2)
-        operator = schema.OperatorT()
-        operator.opcodeIndex = len(self.codes)
-        operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
-        operator.builtinOptions = options
-        output = self._tensor(shape, "INT8", [_SCALE])
-        operator.inputs, operator.outputs = inputs, [output]
-        self.codes.append(code)
-        self.operators.append(operator)
-        return output
+    def _operator(self, name: str, options: Any, inputs: list[int], shape: Sequence[int]) -> int:
+        self.output = self.file.tensor(shape, "INT8", [_SCALE])
+        self.file.operator(name, inputs, self.output, options)
+        return self.output

@@ -59,6 +59,10 @@ class Quantiles:
     def __init__(self, levels: Sequence[float], edges: Sequence[float], table: Sequence[Sequence[float]]) -> None:
         self.levels, self.edges, self.table = levels, edges, table
 
+    def at(self, value: float) -> Sequence[float]:
+        """Return the quantiles of the group that a prediction is in."""
+        return self.table[bisect_right(self.edges, value)]
+
     def interval(self, value: float, std: float, level: float) -> tuple[float, float]:
         """Return the central interval that holds the true value with probability `level`.
 
@@ -70,7 +74,7 @@ class Quantiles:
         widest = 1 - 2 * self.levels[0]
         if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level <= widest + 1e-12:
             raise InvalidRequest(f"level {level!r}: expected one above 0 and at most {widest:g}")
-        row = self.table[bisect_right(self.edges, value)]
+        row = self.at(value)
         low, high = (interpolate(p, self.levels, row) for p in ((1 - level) / 2, (1 + level) / 2))
         return value + std * low, value + std * high
 

@@ -16,8 +16,10 @@ import numpy as np
 
 from hwnasbench.errors import CorruptFile, InvalidRequest, UnknownName
 from hwnasbench.predictors import precision_cells as cellwise
+from hwnasbench.predictors import precision_errors as errorwise
 from hwnasbench.predictors import precision_layers as layerwise
 from hwnasbench.predictors.base import Prediction
+from hwnasbench.predictors.sums import Part
 from hwnasbench.predictors.words import LOSSLESS, METHODS
 from hwnasbench.vocabulary import PER_LAYER, precision_bits
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
     Arrays = Mapping[str, NDArray[Any]]
 
-FORMAT = "hwnasbench-precision/1"
+FORMAT = "hwnasbench-precision/2"
 #: On analog hardware: trained for it (hwat), or programmed as trained for digital hardware (noisy).
 ANALOG = ("hwat", "noisy")
 #: Seconds after programming at which the source measured; the first is right after it.
@@ -44,7 +46,7 @@ _ENDS = 8
 #: Top-1 points between a perfect answer and chance among CIFAR-10's ten classes.
 CEILING = 90.0
 _TREES = ("tree_feature", "tree_threshold", "tree_leaf")
-_KEYS = ("format", "targets", "cells", "cells_edges", "cells_std", *_TREES, "tree_base", "trees_edges", "trees_std", "layers", "layers_millions")  # fmt: skip  # noqa: E501
+_KEYS = ("format", "targets", "cells", "cells_edges", "cells_std", *_TREES, "tree_base", "trees_edges", "trees_std", "layers", "layers_millions", *errorwise.KEYS)  # fmt: skip  # noqa: E501
 
 
 def open_model(path: str | Path | None = None) -> PrecisionModel:
@@ -91,6 +93,7 @@ class PrecisionModel:
     def __init__(self, arrays: Arrays) -> None:
         self._arrays = arrays
         self._targets = [str(name) for name in arrays["targets"]]
+        self._errors = errorwise.tables(arrays)
         #: How sensitive layers are to their bits.
         self.sensitivity = layerwise.Sensitivity(*map(float, arrays["layers"]))
 
@@ -135,6 +138,18 @@ class PrecisionModel:
             found = self.loss_nasbench201(vectors, precision, method=method)
             return found if chosen == "cifar10" else found._replace(extrapolated=np.ones(len(vectors), bool))
         return self.loss_imagenet(space, vectors, precision, dataset=chosen, method=method)
+
+    def errors(self, space: Space, vectors: NDArray[Any], value: float, std: float, method: str) -> list[Part]:
+        """Return the errors, one independent of the other, of one architecture's loss.
+
+        `vectors` has one row; `value` and `std` are what `loss` says of it.
+        """
+        if getattr(space, "base", space).name != "nasbench201":
+            return [Part(self._errors["layers"], value, std)]
+        at_8, variance = (float(found[0]) for found in self._at(method, np.asarray(vectors[:, :6], np.int8)))
+        variance = min(variance, std**2)  # nothing where all bits are 16
+        rest = Part(self._errors["trees"], value - at_8, math.sqrt(std**2 - variance))
+        return [Part(self._errors[method], at_8, math.sqrt(variance)), rest]
 
     # -- NAS-Bench-201 ------------------------------------------------------------------------
 

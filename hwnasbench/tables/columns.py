@@ -110,6 +110,10 @@ class Column:
             self._quantiles = Quantiles(levels, edges, rows)
         return self._quantiles
 
+    def quantiles_at(self, where: Any) -> Quantiles | None:
+        """Return the quantiles that tell the interval of one architecture."""
+        return self.quantiles()
+
     def describe(self) -> dict[str, Any]:
         """Return what tells the column apart, as a plain dictionary."""
         return {
@@ -251,6 +255,11 @@ class LookupColumn(Column):
     """An additive model of a layer-wise space, evaluated by `hwnasbench.predictors.lookup`.
 
     Decisions that name one network have one value: that of the canonical ones.
+
+    Attributes
+    ----------
+    partial : bool
+        Whether choices exist whose cost was not measured: networks with one have no value.
     """
 
     def __init__(self, store: Store, record: dict[str, Any]) -> None:
@@ -258,6 +267,7 @@ class LookupColumn(Column):
         self.link: str = record["link"]
         self.choices: int = record["choices"]
         self.intercept: float = record["intercept"]
+        self.partial: bool = record.get("partial", False)
         self._rows: list[list[float]] | None = None
 
     def table(self) -> list[list[float]]:
@@ -276,6 +286,8 @@ class LookupColumn(Column):
         return evaluate(self.table(), self.intercept, self.link, vector)
 
     def status(self, where: Any) -> str:
+        if self.partial and self.read(where) != self.read(where):
+            return _NOT_MEASURED
         return STATUSES[_OK]
 
     def std_at(self, where: Any) -> float | None:

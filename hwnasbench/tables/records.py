@@ -176,7 +176,8 @@ def _add_optional(
     full = np.full(rows, np.nan)
     full[at] = given
     # A spread needs no more than seven digits.
-    fields[name] = arrays.add(full.astype(np.float32), "f4")
+    narrow = np.abs(known).max() <= np.finfo(np.float32).max
+    fields[name] = arrays.add(full, "f4" if narrow else "f8")
 
 
 def _floats(column: Any) -> NDArray[np.float64]:
@@ -219,7 +220,9 @@ def _lookup_record(table: pa.Table, arrays: Arrays) -> tuple[dict[str, Any], str
     costs[position[inside], choice[inside]] = values[inside]
     # Where a position has fewer choices than another, what no network has costs nothing that is a number.
     own = np.arange(shape[1]) < np.array(space.choices)[:, None]
-    if (np.isfinite(costs) != own).any() or (~inside).sum() != 1 or choice[~inside][0] != -1:
+    listed = np.zeros(shape, bool)
+    listed[position[inside], choice[inside]] = True
+    if (listed != own).any() or (~inside).sum() != 1 or choice[~inside][0] != -1 or not np.isfinite(values[~inside][0]):
         raise CorruptFile(f"the look-up table {record} lacks a cost; expected one intercept and {own.sum()} costs")
     std = _first(table, "std")
     flags = _first(table, "flags")
@@ -231,6 +234,8 @@ def _lookup_record(table: pa.Table, arrays: Arrays) -> tuple[dict[str, Any], str
         "intercept": float(values[~inside][0]),
         "values": arrays.add(costs.ravel(), "f8"),
     }
+    if np.isnan(costs[own]).any():
+        record["partial"] = True
     if std is not None:
         record["std"] = float(std)
     if flags:

@@ -47,7 +47,8 @@ OBSERVATIONS = pa.schema(
 )
 
 #: Additive models of a layer-wise space: value = link(intercept + sum over positions of the
-#: chosen operator's cost). Position -1, choice -1 holds the intercept. Link is ``identity`` or
+#: chosen operator's cost). Position -1, choice -1 holds the intercept. A null cost was not measured: networks with it
+#: have no value. Link is ``identity`` or
 #: ``exp``; for ``exp``, `std` is relative to the value.
 LOOKUPS = pa.schema(
     [

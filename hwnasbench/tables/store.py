@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Raised when the layout of the store's files changes.
-FORMAT = "hwnasbench-store/1"
+FORMAT = "hwnasbench-store/2"
 INDEX_FILE = "index.json"
 DATA_FILE = "columns.bin"
 

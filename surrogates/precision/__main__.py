@@ -13,10 +13,11 @@ from data_builders import catalog
 from data_builders.build import locate
 from data_builders.sources import mpnas201
 from hwnasbench.paths import PACKAGE_DATA, home_folder
-from hwnasbench.predictors.precision import FORMAT
+from hwnasbench.predictors.precision import FORMAT, PrecisionModel
 from hwnasbench.predictors.precision_layers import millions
 from hwnasbench.tables.write import atomically
 from surrogates.precision import cells, imagenet, page, published
+from surrogates.precision.intervals import symmetric
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,20 +41,28 @@ def fit(sources: Path, analog: Folder) -> tuple[dict[str, NDArray[Any]], dict[st
         Where the wheel of analog-nasbench is.
     """
     mixed = catalog.Folder(catalog.get("mpnas201"), sources / "mpnas201")
-    layers, layers_card = layer_model(sources)
-    lower, lower_cards = cells.fit_lowered(mixed)
-    at, at_cards = cells.fit_cells(analog)
+    layers, layers_card, layers_held = layer_model(sources)
+    lower, lower_cards, lower_held = cells.fit_lowered(mixed)
+    at, at_cards, at_held = cells.fit_cells(analog)
     arrays = {"format": np.array(FORMAT), **at, **lower, **layers}
     repeats = {str(epochs): cells.repeatability(mixed, epochs) for epochs in mpnas201.FILES}
-    return arrays, {"imagenet": layers_card, "cells": at_cards, "lowered": lower_cards, "repeatability": repeats}
+    card = {"imagenet": layers_card, "cells": at_cards, "lowered": lower_cards, "repeatability": repeats}
+    both = cells.fit_combined(analog, PrecisionModel(arrays))
+    return arrays, {**card, "intervals": [*at_held, *lower_held, *layers_held, *both]}
 
 
-def layer_model(sources: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-    """Fit the sensitivity of layers; return its arrays and scorecard."""
+def layer_model(sources: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any], list[dict[str, Any]]]:
+    """Fit the sensitivity of layers; return its arrays, its scorecard, and how often its intervals hold."""
     rows = published.read(sources)
-    model, card = imagenet.card(rows)
+    model, width, card, held = imagenet.card(rows)
     sizes = [float(millions(*imagenet.weighted(name))[0]) for name in dict.fromkeys(row.network for row in rows)]
-    return {"layers": np.array(model), "layers_millions": np.array([min(sizes), max(sizes)])}, card
+    arrays = {
+        "layers": np.array(model),
+        "layers_millions": np.array([min(sizes), max(sizes)]),
+        "errors_layers": np.array([symmetric(width.residuals)], np.float32),
+        "errors_layers_edges": np.zeros(0),
+    }
+    return arrays, card, held
 
 
 def write_model(arrays: Mapping[str, NDArray[Any]], path: Path) -> None:

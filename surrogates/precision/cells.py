@@ -8,25 +8,30 @@ import numpy as np
 
 from data_builders.rows import nasbench201
 from data_builders.sources import analog_nasbench, mpnas201
+from hwnasbench import load
 from hwnasbench.predictors.precision import ANALOG, CEILING, TIMES
 from hwnasbench.predictors.precision_cells import MONOTONE, connected, features, live_bits
 from hwnasbench.predictors.words import METHODS
 from hwnasbench.spaces.nasbench201_features import live_representative, live_vectors
 from surrogates import folds
-from surrogates.precision import trees
+from surrogates.intervals import LEVELS
+from surrogates.precision import intervals, trees
 from surrogates.scorecard import swap_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from data_builders.catalog import Folder
+    from hwnasbench.predictors.precision import PrecisionModel
     from hwnasbench.spaces.nasbench201 import NasBench201
 
 #: How the analog source's recipes are called at each of `TIMES`.
 _SUFFIXES = ("", "_drift_60s", "_drift_1h", "_drift_1d", "_drift_30d")
 TARGETS = (*METHODS, *(f"{method}_{time}" for method in ANALOG for time in TIMES))
 _DEPTH = 6
-_GROUPS = 10
+_ANALOG = "analog-nasbench"
+#: Of how many cells one is judged where an interval takes a convolution.
+_TENTH = 10
 #: Accuracy of the 8-bit network below which a training failed: nothing is lost of nothing.
 _ALIVE = 40.0
 
@@ -36,9 +41,14 @@ def cell_folds(space: NasBench201) -> NDArray[np.int8]:
     return folds.assign([space.canonical(cell) for cell in space])
 
 
+def published(files: Folder) -> dict[str, NDArray[np.float64]]:
+    """Return by recipe the accuracy of every cell."""
+    return {str(c.keys["recipe"]): np.asarray(c.values) for c in analog_nasbench.columns(files)}
+
+
 def published_losses(files: Folder) -> dict[str, NDArray[np.float64]]:
     """Return by target the loss of every cell against the same source's float32 accuracy."""
-    by_recipe = {str(c.keys["recipe"]): np.asarray(c.values) for c in analog_nasbench.columns(files)}
+    by_recipe = published(files)
     recipes = {
         **{method: method for method in METHODS},
         **{f"{m}_{t}": f"{m}{suffix}" for m in ANALOG for t, suffix in zip(TIMES, _SUFFIXES, strict=True)},
@@ -74,8 +84,8 @@ def out_of_fold(cells: Cells, true: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.sinh(out)
 
 
-def fit_cells(files: Folder) -> tuple[dict[str, NDArray[Any]], list[dict[str, Any]]]:
-    """Predict every cell's losses out of fold, and judge them."""
+def fit_cells(files: Folder) -> tuple[dict[str, NDArray[Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+    """Predict every cell's losses out of fold; return arrays, scores, and how often intervals hold."""
     every, true = all_cells(), published_losses(files)
     alive = every.alive
     found = {target: out_of_fold(every, true[target]) for target in TARGETS}
@@ -84,33 +94,41 @@ def fit_cells(files: Folder) -> tuple[dict[str, NDArray[Any]], list[dict[str, An
         over_time = np.maximum.accumulate([found[f"{method}_{time}"] for time in TIMES])
         found.update({f"{method}_{time}": row for time, row in zip(TIMES, over_time, strict=True)})
     pairs = swap_pairs(nasbench201())
-    cards, edges, stds = [], [], []
+    cards, held, edges, stds = [], [], [], []
+    errors: dict[str, NDArray[Any]] = {"errors_levels": np.array(LEVELS)}
     for target in TARGETS:
         rounded = np.round(found[target] * 100) / 100
-        limits, std = spread(rounded[alive], true[target][alive])
-        edges.append(limits)
-        stds.append(std)
+        judged = rounded[alive], true[target][alive]
+        grouped = intervals.Grouped(*judged)
+        edges.append(grouped.limits)
+        stds.append(grouped.std)
+        if target in METHODS:
+            errors |= grouped.arrays(target)
+            inside = intervals.unseen(*judged, every.fold[alive])
+            held.append(intervals.row(f"NAS-Bench-201, loss at int8, {target}", "other folds", inside))
         twins = true[target][pairs]
         repeat = float(np.sqrt(np.mean((twins[:, 0] - twins[:, 1]) ** 2) / 2))
-        cards.append(
-            {"target": target, **score(rounded[alive], true[target][alive]), "repeatability": round(repeat, 3)}
-        )
+        cards.append({"target": target, **score(*judged), "repeatability": round(repeat, 3)})
     arrays = {
         "targets": np.array(TARGETS),
         "cells": np.stack([np.round(found[target] * 100).astype(np.int16) for target in TARGETS]),
         "cells_edges": np.stack(edges),
         "cells_std": np.stack(stds),
+        **errors,
     }
-    return arrays, cards
+    return arrays, cards, held
 
 
-def spread(predicted: NDArray[np.float64], true: NDArray[np.float64]) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return limits of ten groups of predictions and the root mean square of the residuals in each."""
-    limits = np.quantile(predicted, np.arange(1, _GROUPS) / _GROUPS)
-    group = np.searchsorted(limits, predicted, side="right")
-    overall = np.sqrt(np.mean((predicted - true) ** 2))
-    errors = [(predicted - true)[group == number] for number in range(_GROUPS)]
-    return limits, np.array([np.sqrt(np.mean(e**2)) if len(e) else overall for e in errors])
+def fit_combined(files: Folder, model: PrecisionModel) -> list[dict[str, Any]]:
+    """Say how often intervals of the accuracy at int8 hold: the one in float32 less the loss, on every tenth cell."""
+    bench = load("nasbench201", data="shipped")
+    full = bench.resolve("accuracy", None, {"precision": "fp32", "recipe": "analognas"}, ("predicted",), _ANALOG)
+    rows, by_recipe = np.flatnonzero(connected(nasbench201().all_vectors()))[::_TENTH], published(files)
+    found = {m: intervals.combined(model, full.column, m, rows, by_recipe[m][rows]) for m in METHODS}
+    return [
+        intervals.row(f"NAS-Bench-201, accuracy at int8, {method}", "all, as shipped", held)
+        for method, held in found.items()
+    ]
 
 
 def score(predicted: NDArray[np.float64], true: NDArray[np.float64]) -> dict[str, Any]:
@@ -174,8 +192,8 @@ def repeatability(files: Folder, epochs: int) -> dict[str, float | int]:
     }
 
 
-def fit_lowered(files: Folder) -> tuple[dict[str, NDArray[Any]], list[dict[str, Any]]]:
-    """Fit trees to what lower bits lost, judge them by the folds of all cells, and return them as arrays."""
+def fit_lowered(files: Folder) -> tuple[dict[str, NDArray[Any]], list[dict[str, Any]], list[dict[str, Any]]]:
+    """Fit trees to what lower bits lost; return arrays, scores by the folds of all cells, and how intervals hold."""
     space, rows = nasbench201(), lowered(files)
     fold = cell_folds(space)[space.indices(rows.cells)]
     x = np.concatenate(
@@ -189,14 +207,25 @@ def fit_lowered(files: Folder) -> tuple[dict[str, NDArray[Any]], list[dict[str, 
         out[~known] = np.clip(np.sinh(trees.predict(booster, x[~known]) + y[known].mean()), 0, CEILING)
     lowest = live_bits(rows.cells, rows.bits).min(axis=(1, 2))
     highest = np.where(rows.bits, rows.bits, lowest[:, None, None]).max(axis=(1, 2))
-    cards = []
+    cards, held = [], []
+    shipped = rows.epochs == max(mpnas201.FILES)
+    inside = intervals.unseen(out[shipped], rows.lost[shipped], fold[shipped])
     for epochs in mpnas201.FILES:
         here = rows.epochs == epochs
         kinds = {"w4a8": (lowest == 4) & (highest == 4), "w2a8": highest == 2, "mixed": lowest != highest, "all": here}
         for kind, chosen in kinds.items():
             some = here & chosen
             cards.append({"epochs": epochs, "bits": kind, **score(out[some], rows.lost[some])})
-    limits, std = spread(out[rows.epochs == max(mpnas201.FILES)], rows.lost[rows.epochs == max(mpnas201.FILES)])
+            if epochs == max(mpnas201.FILES):
+                found = {level: hits[some[shipped]] for level, hits in inside.items()}
+                held.append(intervals.row(f"NAS-Bench-201, loss below 8 bits, {kind}", "other folds", found))
+    grouped = intervals.Grouped(out[shipped], rows.lost[shipped])
     final = trees.train(x, y, monotone=MONOTONE)
-    arrays = {**trees.arrays(final), "tree_base": np.array(y.mean()), "trees_edges": limits, "trees_std": std}
-    return arrays, cards
+    arrays = {
+        **trees.arrays(final),
+        "tree_base": np.array(y.mean()),
+        "trees_edges": grouped.limits,
+        "trees_std": grouped.std,
+        **grouped.arrays("trees"),
+    }
+    return arrays, cards, held

@@ -8,11 +8,13 @@ import numpy as np
 
 from hwnasbench.networks.layers import Op
 from hwnasbench.predictors.precision_layers import Sensitivity, loss, millions, saturated
+from hwnasbench.predictors.words import METHODS
+from surrogates.precision import intervals
 from surrogates.precision.networks import known
 from surrogates.precision.published import ELSEWHERE, Row
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -54,11 +56,19 @@ def fit(rows: Sequence[Row], together: bool = True) -> Sensitivity:
     weight = np.array([1.0 if row.low is None or not together else mixed[row.network] ** -0.5 for row in rows])
     target = np.log1p([row.loss for row in rows])
 
+    # Where no row has a method, nothing says where its parameter should go: it stays.
+    free = np.array([*(any(row.method == method for row in rows) for method in METHODS), True, True, True])
+
+    def whole(x: NDArray[np.float64]) -> NDArray[np.float64]:
+        out = _START.copy()
+        out[free] = x
+        return out
+
     def residuals(x: NDArray[np.float64]) -> NDArray[np.float64]:
-        found = [predict(_model(x), row) for row in rows]
+        found = [predict(_model(whole(x)), row) for row in rows]
         return np.asarray(weight * (np.log1p(found) - target))
 
-    return _model(least_squares(residuals, _START, xtol=1e-12, ftol=1e-12, gtol=1e-12).x)
+    return _model(whole(least_squares(residuals, _START[free], xtol=1e-12, ftol=1e-12, gtol=1e-12).x))
 
 
 def _model(x: NDArray[np.float64]) -> Sensitivity:
@@ -104,16 +114,79 @@ def in_order(judged: Judged) -> bool:
     ) == [label for label in ORDER if label in published]
 
 
-def card(rows: Sequence[Row]) -> tuple[Sensitivity, dict[str, Any]]:
-    """Return the model fitted to all rows with its spread on networks left out, and the scorecard: errors alone."""
-    judged, model = held_out(rows), fit(rows)
-    uniform = [(row, found) for network in judged for row, found in network.rows if row.bits is not None]
+class Spread(NamedTuple):
+    """What is wrong with losses of networks left out, at one precision for all layers.
+
+    Attributes
+    ----------
+    floor, relative : float
+        As in `Sensitivity`.
+    residuals : list of float
+        Published less predicted loss, over its std.
+    """
+
+    floor: float
+    relative: float
+    residuals: list[float]
+
+    def scaled(self, row: Row, found: float) -> float:
+        """Return the residual of a row over its std."""
+        return (row.loss - found) / float(np.hypot(self.floor, self.relative * found))
+
+
+def spread(uniform: Sequence[tuple[Row, float]]) -> Spread:
+    """Measure the spread of rows left out."""
     eight = np.array([found - row.loss for row, found in uniform if row.bits == (8, 8)])
     lower = [(found, found - row.loss) for row, found in uniform if row.bits != (8, 8)]
     floor = float(np.sqrt(np.mean(eight**2)))
     relative = float(np.sqrt(np.mean([max(error**2 - floor**2, 0) / found**2 for found, error in lower])))
-    model = model._replace(floor=floor, relative=relative)
-    return model, {
+    out = Spread(floor, relative, [])
+    out.residuals.extend(out.scaled(row, found) for row, found in uniform)
+    return out
+
+
+def uniform_rows(judged: Sequence[Judged]) -> list[tuple[Row, float]]:
+    """Return the rows with one precision for all layers, and what was predicted."""
+    return [(row, found) for network in judged for row, found in network.rows if row.bits is not None]
+
+
+def coverage(rows: Sequence[Row], judged: Sequence[Judged]) -> list[dict[str, Any]]:
+    """Say how often intervals hold a network's losses that know nothing of it: neither fit nor spread nor quantiles.
+
+    The spread and the quantiles are of the other networks, each predicted by a fit that saw neither of the two. A
+    method that no such fit saw is left out of them: two networks alone were trained further.
+    """
+    held: dict[str, dict[float, list[bool]]] = {}
+    for network in judged:
+        others = [row for row in rows if row.network != network.network]
+        known = [(row, found) for row, found in uniform_rows(held_out(others)) if _seen(row, others)]
+        width = spread(known)
+        for name, kind in _KINDS.items():
+            some = [width.scaled(row, found) for row, found in network.rows if kind(row)]
+            for level, inside in intervals.of_few(some, width.residuals).items() if some else ():
+                held.setdefault(name, {}).setdefault(level, []).extend(inside)
+    return [intervals.row(f"ImageNet, loss, {name}", "other networks", found) for name, found in held.items()]
+
+
+def _seen(row: Row, rows: Sequence[Row]) -> bool:
+    """Whether another network has the method of a row."""
+    return any(other.method == row.method and other.network != row.network for other in rows)
+
+
+_KINDS: dict[str, Callable[[Row], bool]] = {
+    "ptq": lambda row: row.method == "ptq",
+    "qat": lambda row: row.method == "qat" and row.bits is not None,
+    "qat, mixed schemes": lambda row: row.low is not None,
+}
+
+
+def card(rows: Sequence[Row]) -> tuple[Sensitivity, Spread, dict[str, Any], list[dict[str, Any]]]:
+    """Return the model fitted to all rows, its spread on networks left out, the errors there, and the coverage."""
+    judged, model = held_out(rows), fit(rows)
+    uniform = uniform_rows(judged)
+    width = spread(uniform)
+    model = model._replace(floor=width.floor, relative=width.relative)
+    found = {
         "parameters": {name: round(value, 6) for name, value in model._asdict().items()},
         "rows": len(rows),
         "left_out": [_errors(network, method) for network in judged for method in _methods(network)],
@@ -124,6 +197,7 @@ def card(rows: Sequence[Row]) -> tuple[Sensitivity, dict[str, Any]]:
             for row in ELSEWHERE
         ],
     }
+    return model, width, found, coverage(rows, judged)
 
 
 def _qat_w4a4(judged: list[Judged]) -> list[float]:

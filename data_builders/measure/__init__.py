@@ -1,0 +1,1 @@
+"""Times networks on this machine: back-ends, the protocol, campaigns that resume."""

@@ -1,0 +1,78 @@
+"""What a back-end is: it turns a network into something that can be run, and run again, on fixed inputs."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from hwnasbench.errors import UnknownName
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from hwnasbench.networks.layers import Network
+
+
+class Runner(ABC):
+    """One network, prepared.
+
+    Attributes
+    ----------
+    arena_bytes : int or None
+        Memory that the engine holds for it, where the engine tells.
+    """
+
+    arena_bytes: int | None = None
+
+    @abstractmethod
+    def run(self) -> None:
+        """Run one inference on the fixed inputs, and wait until it is done."""
+
+    @abstractmethod
+    def output(self) -> NDArray[np.float32]:
+        """Return the logits, (batch, classes), of the fixed inputs."""
+
+    def seconds(self) -> float:
+        """Return how long one inference takes now."""
+        started = time.perf_counter()
+        self.run()
+        return time.perf_counter() - started
+
+
+class Backend(ABC):
+    """One inference engine on one processor.
+
+    Attributes
+    ----------
+    name : str
+    engine : str
+        As tables and queries name it.
+    precisions : tuple of str
+    """
+
+    name: str
+    engine: str
+    precisions: tuple[str, ...]
+
+    @abstractmethod
+    def versions(self) -> dict[str, str]:
+        """Return the versions of the libraries that the time may depend on."""
+
+    @abstractmethod
+    def prepare(self, network: Network, precision: str, batch: int, threads: int) -> Runner:
+        """Load a network without its dead layers.
+
+        Raises
+        ------
+        UnknownName
+            For a precision that the engine does not run.
+        Unmeasurable
+            When the engine refuses the network.
+        """
+
+    def check(self, precision: str) -> None:
+        """Refuse a precision that the engine does not run."""
+        if precision not in self.precisions:
+            raise UnknownName(f"precision of {self.name}", precision, self.precisions)

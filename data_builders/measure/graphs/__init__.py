@@ -1,0 +1,1 @@
+"""Networks as the files that engines load, written directly from the layer table."""

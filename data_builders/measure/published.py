@@ -1,0 +1,227 @@
+"""Measurements by the project itself: raw samples in files named by what they are of, and the rows that ship."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from data_builders.build import file_digest
+from data_builders.measure import additive, backends, cells, raw, summary, workloads
+from data_builders.measure.machine import Machine
+from hwnasbench import spaces
+from hwnasbench.errors import CorruptFile, InvalidRequest, SourceMissing
+from hwnasbench.spaces.chain import LayerwiseSpace
+from hwnasbench.tables.write import concat
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+    import pyarrow as pa
+
+    from hwnasbench.networks.layers import Network
+
+#: The source of what this project measured.
+SOURCE = "hwnasbench-measurements"
+RECORD = {
+    "title": "Latencies measured by this project",
+    "repository": "",
+    "commit": "",
+    "licence": "Apache-2.0",
+    "priority": 60,
+    "citation": """@software{hwnasbench_measurements,
+  title   = {hwnasbench: latencies measured by its developers},
+  author  = {{The hwnasbench developers}},
+  license = {Apache-2.0},
+  year    = {2026}
+}
+""",
+}
+#: Networks that are timed whole beside their blocks, and the seed that draws them.
+WHOLE, SEED = 300, 0
+#: Spaces whose blocks are timed, at this data set.
+CHAINS = ("fbnet", "mobilenetv2")
+DATASET = "imagenet"
+#: The space whose graphs are timed, each one.
+CELLS = "nasbench201"
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """One file of raw samples.
+
+    Attributes
+    ----------
+    path : Path
+        ``DEVICE/SPACE-WHAT-BACKEND-PRECISION.h5``; WHAT is a key of `campaigns`.
+    space, what : str
+    about : dict
+        Of the first chunk: machine, versions, setting, protocol.
+    frame : pandas.DataFrame
+    spread : Spread
+    passes : int
+        Processes that timed each network.
+    """
+
+    path: Path
+    space: str
+    what: str
+    about: dict[str, Any]
+    frame: pd.DataFrame
+    spread: summary.Spread
+    passes: int
+
+    @property
+    def keys(self) -> dict[str, str | int]:
+        """The keys of a column of these samples."""
+        setting = self.about["setting"]
+        return {
+            "device": Machine(**self.about["machine"]).device,
+            "engine": backends.engine(setting["backend"]),
+            "threads": setting["threads"],
+            "batch": setting["batch"],
+            "precision": setting["precision"],
+        }
+
+
+def read(folder: Path) -> list[Samples]:
+    """Read every file of a folder of measurements.
+
+    Raises
+    ------
+    SourceMissing
+        When there is none.
+    CorruptFile
+        When one is damaged, or lies in the folder of another device.
+    """
+    found = [_read(path) for path in sorted(folder.glob("*/*.h5"))]
+    if not found:
+        raise SourceMissing(f"no raw samples are under {folder}; expected DEVICE/SPACE-WHAT-BACKEND-PRECISION.h5")
+    return found
+
+
+def _read(path: Path) -> Samples:
+    chunks = summary.of_file(path)
+    space, what, *_ = path.stem.split("-")
+    spaces.get(space)
+    made = Samples(path, space, what, chunks[0][0].about, summary.frame(chunks), summary.spread(chunks), len(chunks[0]))
+    if made.keys["device"] != path.parent.name:
+        raise CorruptFile(f"{path} is of {made.keys['device']}; expected the device of its folder, {path.parent.name}")
+    return made
+
+
+def campaigns(name: str) -> dict[str, list[Network]]:
+    """Return the networks of each campaign on a space: `cells.campaigns`, or a chain's ``blocks`` and ``networks``."""
+    if name == CELLS:
+        return cells.campaigns()
+    space = chain(name)
+    trailing = tuple(getattr(space, "trailing", ()))
+    archs = workloads.chains(space, WHOLE, SEED, trailing)
+    return {
+        "blocks": workloads.blocks(space, DATASET, trailing),
+        "networks": workloads.networks(space, archs, DATASET),
+    }
+
+
+def chain(name: str) -> LayerwiseSpace:
+    """Return a space of chains.
+
+    Raises
+    ------
+    InvalidRequest
+        When the space is none.
+    """
+    space = spaces.get(name)
+    if not isinstance(space, LayerwiseSpace):
+        raise InvalidRequest(f"{name} is no space of chains of blocks; expected one of {', '.join(CHAINS)}")
+    return space
+
+
+def pairs(found: list[Samples]) -> list[tuple[Samples, Samples]]:
+    """Return the files of blocks, each with that of the whole networks of the same setting.
+
+    Raises
+    ------
+    SourceMissing
+        When one has no partner.
+    """
+    whole = {(s.space, *s.keys.values()): s for s in found if s.what == "networks"}
+    out = []
+    for samples in found:
+        if samples.what == "blocks":
+            partner = whole.get((samples.space, *samples.keys.values()))
+            if partner is None:
+                raise SourceMissing(f"{samples.path} has no file of whole networks beside it")
+            out.append((samples, partner))
+    return out
+
+
+def corrected(blocks: Samples, networks: Samples) -> additive.Correction:
+    """Return the correction of the sums of one file's blocks, fitted to the whole networks of another."""
+    space, timed = chain(blocks.space), networks.frame[networks.frame["status"] == "ok"]
+    archs = [space.parse(name) for name in timed["name"]]
+    sums, counts = additive.totals(space, archs, DATASET, costs(blocks))
+    return additive.correct(sums, counts, timed["value"].to_numpy(np.float64))
+
+
+def costs(blocks: Samples) -> dict[str, float]:
+    """Return ms of each block, by its name."""
+    return dict(zip(blocks.frame["name"], blocks.frame["value"].astype(float), strict=True))
+
+
+def lookups(found: list[Samples]) -> tuple[pa.Table, dict[str, Any]]:
+    """Return the look-up tables of all spaces, and what they were made from: digests of files, corrections."""
+    import pyarrow as pa
+
+    tables, made = [], {}
+    for blocks, networks in pairs(found):
+        correction, space = corrected(blocks, networks), chain(blocks.space)
+        record = {
+            "space": space.name,
+            "dataset": DATASET,
+            **blocks.keys,
+            "metric": "latency",
+            "kind": "estimated",
+            "source": SOURCE,
+        }
+        trailing = tuple(getattr(space, "trailing", ()))
+        tables.append(additive.lookup(space, DATASET, costs(blocks), correction, record, trailing))
+        made[f"{blocks.path.parent.name}/{blocks.path.stem}"] = {
+            "correction": {name: round(value, 6) for name, value in asdict(correction).items()},
+            "inputs": {s.path.name: file_digest(s.path) for s in (blocks, networks)},
+        }
+    return pa.concat_tables(tables), made
+
+
+def cell_table(found: list[Samples]) -> tuple[pa.Table | None, dict[str, Any]]:
+    """Return the table of NAS-Bench-201, None without samples of it, and the digests of the files behind it."""
+    columns, made = [], {}
+    for samples in found:
+        if samples.space == CELLS and samples.what in cells.DATASETS:
+            dataset = cells.DATASETS[samples.what]
+            columns += cells.columns(samples.frame, samples.keys, dataset, SOURCE, samples.passes)
+            made[f"{samples.path.parent.name}/{samples.path.stem}"] = {
+                "inputs": {samples.path.name: file_digest(samples.path)}
+            }
+    return (concat(column.to_table() for column in columns) if columns else None), made
+
+
+def collect(campaign_folders: Path, target: Path) -> list[Path]:
+    """Join the chunks of finished campaigns into the files that are kept, one a folder.
+
+    Parameters
+    ----------
+    campaign_folders : Path
+        Each a campaign's, named ``SPACE-WHAT-BACKEND-PRECISION``.
+    target : Path
+        A folder for the device is made in it.
+    """
+    made = []
+    for folder in sorted(path.parent for path in campaign_folders.glob("*/campaign.json")):
+        chunks = sorted((folder / "chunks").glob("*.h5"))
+        device = Machine(**raw.read(chunks[0]).about["machine"]).device
+        raw.join(chunks, target / device / f"{folder.name}.h5")
+        made.append(target / device / f"{folder.name}.h5")
+    return made

@@ -1,0 +1,184 @@
+"""Write ``docs/measurements.md``: ``python -m data_builders.measure.report SAMPLES --from SOURCES``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data_builders.measure import published, report_cells
+from data_builders.measure.machine import Machine
+from hwnasbench.tables.write import atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+
+    from data_builders.measure.published import Samples
+
+#: The page in a checkout.
+_DEFAULT = Path(__file__).parents[2] / "docs" / "measurements.md"
+_TEXT = """# What this project measured
+
+Latencies timed by the protocol of `hwnasbench measure` ([how](measuring.md#how-networks-are-timed)); every raw sample
+lies in the folder `measurements` of the repository. This page is printed from them by
+
+    python -m data_builders.measure.report measurements --from SOURCES
+
+(SOURCES: the folder of published files, as for `hwnasbench build --from`), and the tables that ship are made from them
+by `hwnasbench measurements --from measurements`.
+
+FBNet and MobileNetV2 (width 1.0) are timed at 224 px in single blocks, each unique one, and in {whole} whole networks
+drawn with seed {seed}. A query is answered by the sum of the blocks, corrected on the whole networks; its kind is
+`estimated`, and its std the error of held-out networks. MobileNetV2 of other widths or image sizes was not timed and
+has the status `not_measured`.
+
+Of NAS-Bench-201 one architecture of each graph is timed, at 32 px (CIFAR-10) and 16 px (ImageNet16-120). Its kind is
+`measured`; whatever else has the same graph once dead edges are removed and the inner nodes are exchanged has the same
+value, as `estimated`, flagged `copied`.
+
+Not measured yet: OpenVINO's precisions, GPUs, energy (the machine gives no meter).
+"""
+#: Beside the page.
+PICTURE = "images/measurements_{device}.png"
+
+
+def page(found: list[Samples], theirs: dict[str, pd.Series]) -> str:
+    """Return the page of some raw samples as Markdown.
+
+    Parameters
+    ----------
+    found : list of Samples
+    theirs : dict
+        As `report_cells.published_columns` returns them; the section that compares with them comes last.
+    """
+    lines = [_TEXT.format(whole=published.WHOLE, seed=published.SEED)]
+    for device in sorted({samples.path.parent.name for samples in found}):
+        own = [samples for samples in found if samples.path.parent.name == device]
+        lines += [f"## {device}\n", *_machine(own[0]), *_spreads(own), *_corrections(own), *_ratios(own)]
+        repeats = report_cells.agreements(own)
+        if repeats:
+            lines += [report_cells.AGREEMENT_TEXT, *_table(report_cells.AGREEMENT, 4, repeats)]
+            lines.append(f"![Differences of repeats, and int8 against fp32]({PICTURE.format(device=device)})\n")
+    compared = report_cells.comparisons(found, theirs)
+    if compared:
+        lines += [report_cells.PUBLISHED_TEXT, *_table(report_cells.PUBLISHED, 5, compared)]
+    return "\n".join(lines)
+
+
+def _machine(samples: Samples) -> list[str]:
+    machine, about = Machine(**samples.about["machine"]), samples.about
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(about["versions"].items()))
+    rules = ", ".join(f"{name} {value}" for name, value in about["protocol"].items())
+    return [
+        f"{machine.title}: {machine.vendor}, family {machine.family}, model {machine.model}, stepping "
+        f"{machine.stepping}; {machine.cores} cores; {machine.features}. {versions}. Protocol: {rules}.\n"
+    ]
+
+
+def _table(header: tuple[str, ...], words: int, rows: Iterable[tuple[str, ...]]) -> list[str]:
+    line = "|" + "---|" * words + "---:|" * (len(header) - words)
+    return ["| " + " | ".join(header) + " |", line, *("| " + " | ".join(row) + " |" for row in rows), ""]
+
+
+def _label(samples: Samples) -> tuple[str, ...]:
+    return (samples.space, samples.what, str(samples.keys["engine"]), str(samples.keys["precision"]))
+
+
+def _spreads(own: list[Samples]) -> list[str]:
+    rows = (
+        (
+            *_label(samples),
+            f"{len(samples.frame):,}",
+            f"{samples.frame['value'].median():.3f}",
+            f"{100 * samples.spread.within:.1f} %",
+            f"{100 * samples.spread.between:.2f} %",
+            f"{100 * samples.spread.uncorrected:.2f} %",
+            f"{samples.spread.kendall:.3f}",
+        )
+        for samples in own
+    )
+    header = (
+        "space",
+        "what",
+        "engine",
+        "precision",
+        "timed",
+        "median ms",
+        "within",
+        "between",
+        "uncorrected",
+        "Kendall",
+    )
+    return [
+        "### How well the times agree\n",
+        "`within` is how far the ninetieth percentile of a process's rounds lies above their minimum, `between` the "
+        "standard deviation of the minima of three processes (medians over networks; the reference corrects them, or "
+        "not: `uncorrected`), and `Kendall` how two processes rank: low where the times are close together.\n",
+        *_table(header, 4, rows),
+    ]
+
+
+def _corrections(own: list[Samples]) -> list[str]:
+    rows = []
+    for blocks, networks in published.pairs(own):
+        found = published.corrected(blocks, networks)
+        rows.append(
+            (
+                blocks.space,
+                *_label(blocks)[2:],
+                f"{found.start:.3f}",
+                f"{found.block:.4f}",
+                f"{found.factor:.3f}",
+                f"{100 * found.plain:.1f} %",
+                f"{100 * found.mape:.1f} %",
+                f"{100 * found.worst:.1f} %",
+                f"{found.rmse:.3f}",
+                f"{found.spearman:.3f}",
+            )
+        )
+    header = ("space", "engine", "precision", "start ms", "a block ms", "factor", "error of the sum", "corrected")
+    return [
+        "### From blocks to networks\n",
+        "`whole = start + a block x blocks + factor x sum`, fitted by least squares of the relative errors; errors are "
+        "means, of networks that the fit did not see (5 folds).\n",
+        *_table((*header, "worst", "RMSE ms", "Spearman"), 3, rows),
+    ]
+
+
+def _ratios(own: list[Samples]) -> list[str]:
+    """Compare precisions of one engine on the same networks."""
+    by_label = {_label(samples): samples for samples in own}
+    rows = []
+    for (space, what, engine, precision), samples in sorted(by_label.items()):
+        full = by_label.get((space, what, engine, "fp32"))
+        if precision == "fp32" or full is None:
+            continue
+        both = full.frame.merge(samples.frame, on="name")
+        ratio = both["value_x"] / both["value_y"]
+        rank = both["value_x"].rank().corr(both["value_y"].rank())
+        low, middle, high = ratio.quantile([0.1, 0.5, 0.9])
+        rows.append((space, what, engine, precision, f"{low:.2f}", f"{middle:.2f}", f"{high:.2f}", f"{rank:.3f}"))
+    header = ("space", "what", "engine", "precision", "10 %", "median", "90 %", "Spearman with fp32")
+    return ["### How much faster than fp32\n", *_table(header, 4, rows)]
+
+
+def main(arguments: list[str]) -> None:
+    """Write the page and its picture; see the module."""
+    parser = argparse.ArgumentParser(prog="python -m data_builders.measure.report", description=__doc__)
+    parser.add_argument("samples", type=Path, help="folder of raw samples")
+    parser.add_argument("--from", dest="sources", type=Path, required=True, help="folder of published files")
+    parser.add_argument("--out", type=Path, default=_DEFAULT, help="the page")
+    given = parser.parse_args(arguments)
+    found = published.read(given.samples)
+    text = page(found, report_cells.published_columns(given.sources))
+    atomically(given.out, lambda temporary: temporary.write_text(text, "utf-8"))
+    for device in {samples.path.parent.name for samples in found if samples.space == published.CELLS}:
+        own = [samples for samples in found if samples.path.parent.name == device]
+        report_cells.draw(own, given.out.parent / PICTURE.format(device=device))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

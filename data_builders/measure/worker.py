@@ -1,0 +1,174 @@
+"""A measuring process: takes networks, gives raw samples. Each chunk of each pass runs in a process of its own.
+
+``python -m data_builders.measure.worker JOB.json NETWORKS.npz OUT`` is how the campaign starts it: an engine that
+crashes takes this process with it and nothing else.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from data_builders.build import follow_parent
+from data_builders.measure import backends, machine, meters, payload, raw
+from data_builders.measure.protocol import Protocol, time_chunk
+from hwnasbench import spaces
+from hwnasbench.errors import HwnasbenchError, InvalidRequest, Unmeasurable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from data_builders.measure.backends.base import Backend, Runner
+    from hwnasbench.networks.layers import Network
+
+#: The network that every round of every campaign times: a cell of NAS-Bench-201 with every kind of operator.
+REFERENCE = "|nor_conv_3x3~0|+|nor_conv_1x1~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|"
+#: A cell of one convolution: what an engine needs for next to nothing.
+SMALL = "|none~0|+|none~0|none~1|+|nor_conv_1x1~0|none~1|none~2|"
+#: How long an inference is repeated where its energy is read, in seconds: counters tick every millisecond.
+_METERED = 0.5
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How networks are run.
+
+    Attributes
+    ----------
+    backend, precision : str
+    batch, threads : int
+    energy : bool
+        Whether to read the energy meter, where there is one.
+    """
+
+    backend: str = "onnxruntime"
+    precision: str = "fp32"
+    batch: int = 1
+    threads: int = 1
+    energy: bool = False
+
+
+def identity(backend: Backend) -> dict[str, Any]:
+    """Return what two measurements must share to be compared: the machine and the libraries' versions."""
+    return {"machine": machine.this_machine().record(), "versions": {"numpy": np.__version__, **backend.versions()}}
+
+
+def measure(
+    networks: Sequence[Network],
+    setting: Setting,
+    protocol: Protocol,
+    number: int = 0,
+    slot: int = 0,
+    refused: Mapping[str, str] | None = None,
+) -> raw.Chunk:
+    """Time networks in this process.
+
+    Parameters
+    ----------
+    networks : sequence of Network
+    setting : Setting
+    protocol : Protocol
+    number : int
+        Of the pass: each has rounds in an order of its own.
+    slot : int
+        Which cores to run on, where several processes measure at once.
+    refused : mapping of str to str, optional
+        Status of networks, by their position, that the engine is known to crash on.
+    """
+    cores = machine.hold(setting.threads, slot)
+    backend = backends.get(setting.backend)
+    backend.check(setting.precision)
+    space = spaces.get("nasbench201")
+    reference = _prepared(backend, space.network(REFERENCE, "cifar10"), setting)
+    status: list[str] = []
+    runners: list[Runner] = []
+    for position, network in enumerate(networks):
+        if str(position) in (refused or {}):
+            status.append((refused or {})[str(position)])
+            continue
+        try:
+            runners.append(_prepared(backend, network, setting))
+            status.append("ok")
+        except (Unmeasurable, InvalidRequest) as error:
+            status.append(f"compile_failed: {error}")
+    gc.collect()
+    known = payload.digest(networks)
+    started, clock = time.time(), machine.clock_mhz()
+    samples = time_chunk(runners, reference, protocol, np.random.default_rng([int(known[:8], 16), number]))
+    about = {
+        **identity(backend),
+        "setting": asdict(setting),
+        "protocol": asdict(protocol),
+        "networks": known,
+        "pass": number,
+        "cores": cores,
+        "clock_mhz": clock,
+        "started": started,
+    }
+    names = [network.name for network in networks]
+    joules = _energy(runners) if setting.energy else np.full(len(runners), np.nan)
+    return raw.Chunk(names, status, samples, joules, about)
+
+
+def _prepared(backend: Backend, network: Network, setting: Setting) -> Runner:
+    return backend.prepare(network, setting.precision, setting.batch, setting.threads)
+
+
+def _energy(runners: Sequence[Runner]) -> NDArray[np.float64]:
+    """Return joules of an inference, the whole package's; NaN without a meter."""
+    meter = meters.rapl()
+    out = np.full(len(runners), np.nan)
+    if meter is None:
+        return out
+    for number, runner in enumerate(runners):
+        count, before, end = 0, meter.read(), time.perf_counter() + _METERED
+        while time.perf_counter() < end:
+            runner.run()
+            count += 1
+        out[number] = meter.joules(before, meter.read()) / count
+    return out
+
+
+def peak_memory(network: Network, setting: Setting) -> float:
+    """Return the peak resident set, in bytes, of this process, which loads and runs one network; NaN if unknown."""
+    _prepared(backends.get(setting.backend), network, setting).run()
+    found = meters.peak()
+    return float("nan") if found is None else float(found)
+
+
+def main(job: str, networks: str, out: str) -> None:
+    """Do what the file of a job says; write raw samples, a peak, or the reason why there are none."""
+    given = json.loads(Path(job).read_text("utf-8"))
+    follow_parent(given["parent"])
+    setting, protocol = Setting(**given["setting"]), Protocol(**given["protocol"])
+    listed = payload.unpack(Path(networks).read_bytes())
+    try:
+        match given["what"]:
+            case "identity":
+                answer = json.dumps(identity(backends.get(setting.backend))).encode()
+            case "peak":
+                answer = json.dumps(peak_memory(listed[0], setting)).encode()
+            case "load":
+                _prepared(backends.get(setting.backend), listed[0], replace(setting, energy=False)).run()
+                answer = b"true"
+            case _:
+                gc.disable()
+                chunk = measure(listed, setting, protocol, given["number"], given["slot"], given["refused"])
+                answer = raw.to_bytes(chunk)
+    except HwnasbenchError as error:
+        Path(out).with_suffix(".error").write_text(json.dumps([type(error).__name__, str(error)]), "utf-8")
+        raise SystemExit(1) from error
+    Path(out).write_bytes(answer)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,295 @@
+"""Campaigns in real processes: they resume, refuse what cannot be compared, and lose nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data_builders.measure import payload, raw, summary, workloads
+from data_builders.measure.campaign import Campaign
+from data_builders.measure.protocol import Protocol
+from data_builders.measure.worker import Setting
+from hwnasbench import spaces
+from hwnasbench.errors import BuildLocked, CorruptFile, InvalidRequest, MeasurementDisturbed, StorageError
+
+pytest.importorskip("h5py")
+NB201 = spaces.get("nasbench201")
+#: Tests run beside others: no round counts as disturbed.
+LOOSE = Protocol(rounds=3, inner=1, limit=1e9)
+HERE = str(Path(__file__).parent)
+
+
+@pytest.fixture(autouse=True)
+def _own_engines(monkeypatch):
+    """Measuring processes find the back-ends of the tests."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([HERE, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))
+    monkeypatch.syspath_prepend(HERE)
+    monkeypatch.setattr("data_builders.measure.campaign.DRIFT", 1e9)
+
+
+def campaign(folder, n=6, backend="own_engines:Plain", **more):
+    archs = workloads.sample(NB201, "cifar10", n, seed=1)
+    networks = workloads.networks(NB201, archs, "cifar10")
+    return Campaign(folder, networks, Setting(backend), LOOSE, **{"passes": 2, "size": 3, **more})
+
+
+def test_networks_survive_the_journey():
+    archs = workloads.sample(NB201, "ImageNet16-120", 4)
+    networks = workloads.networks(NB201, archs, "ImageNet16-120")
+    back = payload.unpack(payload.pack(networks))
+    assert payload.digest(back) == payload.digest(networks)
+    assert [n.input_shape for n in back] == [(3, 16, 16)] * 4
+    assert payload.pack(networks) == payload.pack(back)
+    assert payload.unpack(payload.pack([])) == []
+
+
+@pytest.mark.slow
+def test_every_graph_of_nasbench201_is_there_once():
+    archs = workloads.graphs(NB201)
+    assert len(archs) == 8764  # 8,765 with the one that has no layers left
+    assert len({NB201.graph_key(arch) for arch in archs}) == 8764
+
+
+def test_a_sample_is_of_distinct_graphs():
+    archs = workloads.sample(NB201, "cifar10", 300, seed=4)
+    assert len({NB201.graph_key(arch) for arch in archs}) == 300
+    assert archs == workloads.sample(NB201, "cifar10", 300, seed=4)
+    with pytest.raises(InvalidRequest, match="-3"):
+        workloads.sample(NB201, "cifar10", -3)
+
+
+def test_a_campaign_times_every_network_in_every_pass(tmp_path):
+    made = campaign(tmp_path)
+    said: list[str] = []
+    made.run(say=said.append)
+    assert said[-1].startswith("4/4 chunks")
+    found = summary.frame(summary.of_campaign(made))
+    assert found["name"].tolist() == [network.name for network in made.networks]
+    assert (found["status"] == "ok").all()
+    assert (found["value"] > 0).all()
+    assert (found["rounds"] == 6).all()
+    assert (found["lower"] <= found["upper"]).all()
+    params = [network.params for network in made.networks]
+    assert np.corrcoef(found["value"], params)[0, 1] > 0.5  # the engine adds up as many numbers
+    about = [raw.read(made.path(chunk, number)).about for chunk in range(2) for number in range(2)]
+    assert {tuple(sorted(a["versions"])) for a in about} == {("numpy", "plain")}
+    assert all(a["machine"]["cores"] >= 1 for a in about)
+    assert len({a["started"] for a in about}) == 4
+    agreement = summary.spread(summary.of_campaign(made))
+    assert 0 <= agreement.between < 10
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.h5")}
+    made.run()  # nothing is left to do
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.h5")}
+
+
+def test_what_crashes_has_a_status(tmp_path):
+    cells = [
+        "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|none~1|nor_conv_1x1~2|",
+        "|avg_pool_3x3~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|nor_conv_1x1~1|nor_conv_1x1~2|",
+        "|nor_conv_1x1~0|+|none~0|none~1|+|skip_connect~0|nor_conv_1x1~1|none~2|",
+    ]
+    networks = workloads.networks(NB201, [NB201.parse(cell) for cell in cells], "cifar10")
+    # Reductions of NAS-Bench-201 have 3 x 3 kernels: the last cell is refused only where the reference is not.
+    made = Campaign(tmp_path, networks, Setting("own_engines:Fragile"), LOOSE, passes=1)
+    made.run()
+    found = summary.frame(summary.of_campaign(made))
+    assert found["status"][0] == "ok"
+    assert found["status"][1].startswith("compile_failed: the engine crashed")
+    assert np.isnan(found["value"][1])
+
+
+def test_a_killed_campaign_resumes(tmp_path):
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
+        "from test_measure_campaign import campaign\n"
+        "campaign(Path(sys.argv[2]), n=12, size=2, passes=3).run(say=lambda t: print(t, flush=True))\n"
+    )
+    run = subprocess.Popen([sys.executable, "-c", script, HERE, tmp_path], stdout=subprocess.PIPE, text=True)
+    assert run.stdout is not None
+    for _ in range(2):
+        run.stdout.readline()
+    run.send_signal(signal.SIGKILL)
+    run.wait()
+    run.stdout.close()
+    kept = {path: path.read_bytes() for path in (tmp_path / "chunks").glob("*.h5")}
+    made = campaign(tmp_path, n=12, size=2, passes=3)
+    assert 2 <= len(kept) < 18
+    made.run()
+    assert len(list((tmp_path / "chunks").glob("*.h5"))) == 18
+    assert {path: path.read_bytes() for path in kept} == kept
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_two_runs_refuse_each_other(tmp_path):
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
+        "from data_builders.lock import lock\n"
+        "with lock(Path(sys.argv[2]), 'measuring'):\n    print('held', flush=True); sys.stdin.read()\n"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", script, HERE, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    try:
+        with pytest.raises(BuildLocked, match=f"{holder.pid} is measuring"):
+            campaign(tmp_path).run()
+    finally:
+        holder.communicate("")
+
+
+@pytest.mark.parametrize("change", ["machine", "versions", "protocol", "networks"])
+def test_another_machine_or_version_is_refused(tmp_path, change, monkeypatch):
+    campaign(tmp_path).run()
+    (tmp_path / "chunks" / "00001-p1.h5").unlink()
+    other = campaign(tmp_path)
+    if change == "machine":
+        path = tmp_path / "campaign.json"
+        known = json.loads(path.read_text())
+        known["machine"]["title"] = "Another Processor"
+        path.write_text(json.dumps(known))
+    elif change == "versions":
+        monkeypatch.setenv("PLAIN_VERSION", "2")
+    elif change == "protocol":
+        other = Campaign(tmp_path, other.networks, other.setting, Protocol(rounds=9), passes=2, size=3)
+    else:
+        other = Campaign(tmp_path, other.networks[:-1], other.setting, LOOSE, passes=2, size=3)
+    with pytest.raises(InvalidRequest, match=f"begun with {change}"):
+        other.run()
+    assert len(list((tmp_path / "chunks").glob("*.h5"))) == 3
+
+
+@pytest.mark.parametrize("damage", ["truncated", "foreign", "empty", "flipped"])
+def test_a_damaged_file_of_samples_is_named(tmp_path, damage):
+    made = campaign(tmp_path)
+    made.run()
+    path = made.path(1, 0)
+    data = path.read_bytes()
+    bad = {"truncated": data[: len(data) // 2], "foreign": b"PAR1" * 99, "empty": b"", "flipped": None}[damage]
+    if bad is None:
+        import h5py
+
+        with h5py.File(path, "r+") as file:
+            del file["reference"]
+    else:
+        path.write_bytes(bad)
+    with pytest.raises(CorruptFile, match=r"00001-p0\.h5.*remove it"):
+        made.run()
+    path.unlink()
+    made.run()
+    assert len(summary.frame(summary.of_campaign(made))) == 6
+
+
+def test_a_full_disk_keeps_what_is_finished(tmp_path, monkeypatch):
+    made = campaign(tmp_path)
+    calls = []
+    write = Path.write_bytes
+
+    def full(self, data):
+        if self.suffix == ".partial":
+            calls.append(self)
+            if len(calls) == 3:
+                write(self, data[:100])
+                raise OSError(28, "No space left on device")
+        return write(self, data)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(StorageError, match="No space left"):
+        made.run()
+    monkeypatch.undo()
+    assert len(list((tmp_path / "chunks").iterdir())) == 2
+    assert all(raw.read(path) for path in (tmp_path / "chunks").iterdir())
+
+
+def test_a_drifting_clock_is_measured_again_and_then_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("data_builders.measure.campaign.DRIFT", -1.0)  # no chunk is fast enough
+    made = campaign(tmp_path, n=3)
+    said: list[str] = []
+    with pytest.raises(MeasurementDisturbed, match="clock drifted in 2 of 2"):
+        made.run(say=said.append)
+    assert sum("drifted" in line for line in said) == 3
+
+
+def test_disturbed_chunks_are_given_up_and_the_others_kept(tmp_path):
+    archs = workloads.sample(NB201, "cifar10", 2, seed=1)
+    networks = workloads.networks(NB201, archs, "cifar10")
+    never = Protocol(rounds=3, inner=1, limit=-1.0, extra=1)
+    made = Campaign(tmp_path, networks, Setting("own_engines:Plain"), never, passes=1)
+    with pytest.raises(MeasurementDisturbed, match="1 of 1 chunks were disturbed 3 times"):
+        made.run()
+
+
+def test_raw_samples_join_into_one_file(tmp_path):
+    made = campaign(tmp_path)
+    made.run()
+    paths = [made.path(chunk, number) for chunk in range(2) for number in range(2)]
+    raw.join(paths, tmp_path / "samples.h5")
+    found = raw.read_all(tmp_path / "samples.h5")
+    assert sorted(found) == ["00000-p0", "00000-p1", "00001-p0", "00001-p1"]
+    for path in paths:
+        np.testing.assert_array_equal(found[path.stem].samples.seconds, raw.read(path).samples.seconds)
+    joined = summary.of_file(tmp_path / "samples.h5")
+    assert summary.frame(joined).equals(summary.frame(summary.of_campaign(made)))
+    (tmp_path / "samples.h5").write_bytes(b"nothing")
+    with pytest.raises(CorruptFile):
+        raw.read_all(tmp_path / "samples.h5")
+
+
+def test_a_worker_ends_with_its_campaign(tmp_path):
+    """A killed campaign leaves no process that goes on measuring."""
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
+        "from test_measure_campaign import campaign, Campaign, Protocol\n"
+        "c = campaign(Path(sys.argv[2]))\n"
+        "c = Campaign(c.folder, c.networks, c.setting, Protocol(rounds=10**9, inner=1, limit=1e9))\n"
+        "c.run()\n"
+    )
+    run = subprocess.Popen([sys.executable, "-c", script, HERE, tmp_path])
+
+    def workers():
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (entry / "cmdline").read_text().split("\0")
+                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+            except (OSError, ValueError):
+                continue
+            if "data_builders.measure.worker" in words:
+                found.append((int(entry.name), parent))
+        return found
+
+    try:
+        deadline = time.monotonic() + 60
+        mine: list[int] = []
+        while (
+            not (mine := [pid for pid, parent in workers() if parent == run.pid])
+            or not (tmp_path / "campaign.json").exists()
+        ):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        run.kill()
+        run.wait()
+    deadline = time.monotonic() + 20
+    while any(pid in mine for pid, _ in workers()):
+        assert time.monotonic() < deadline, "the worker lives on"
+        time.sleep(0.1)
+
+
+def test_slots_do_not_share_cores(tmp_path):
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one core")
+    made = campaign(tmp_path)
+    made.run(workers=2)
+    cores = {tuple(raw.read(made.path(c, p)).about["cores"]) for c in range(2) for p in range(2)}
+    assert len(cores) == 2
+    assert threading.active_count() < 20

@@ -1,0 +1,186 @@
+"""Networks in the engines' own formats compute what PyTorch computes, with the same weights."""
+
+from __future__ import annotations
+
+import shutil
+from functools import cache
+
+import numpy as np
+import pytest
+
+from data_builders.measure import backends
+from data_builders.measure.graphs.onnx_model import onnx_model
+from data_builders.measure.graphs.weights import draw, images, load_into
+from hwnasbench import spaces
+from hwnasbench.errors import InvalidRequest, UnknownName, Unmeasurable
+from hwnasbench.networks.layers import Op
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnx")
+pytest.importorskip("h5py")
+
+# PyTorch's compiler imports what PyTorch and Python call deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore:.*(torch.jit|distutils).*:DeprecationWarning")
+COMPILER = pytest.mark.skipif(shutil.which("g++") is None, reason="PyTorch's compiler needs g++")
+
+CELLS = [
+    "|nor_conv_3x3~0|+|nor_conv_1x1~0|avg_pool_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_1x1~2|",
+    "|avg_pool_3x3~0|+|skip_connect~0|none~1|+|none~0|avg_pool_3x3~1|skip_connect~2|",
+    "|none~0|+|none~0|none~1|+|nor_conv_1x1~0|none~1|none~2|",
+]
+
+
+def networks():
+    nb201 = spaces.get("nasbench201")
+    for cell in CELLS:
+        yield pytest.param(nb201.network(cell, "cifar10").live(), id=f"nasbench201-{cell}")
+    for name in spaces.names():
+        space = spaces.get(name)
+        for dataset in space.datasets[:2]:
+            sample = space.network(space.sample(np.random.default_rng(3)), dataset).live()
+            yield pytest.param(sample, id=f"{name}-{dataset}", marks=pytest.mark.slow)
+
+
+NETWORKS = list(networks())
+
+
+@cache
+def engine(name):
+    pytest.importorskip(name)
+    return backends.get(name)
+
+
+def expected(network, batch):
+    """Return PyTorch's logits, the weights, the images, and the largest magnitude of the input and each layer."""
+    weights, x = draw(network), images(network, batch)
+    module = network.to_torch().eval()
+    load_into(module, weights)
+    largest = [float(np.abs(x).max())]
+    for layer in module.layers:
+        layer.register_forward_hook(lambda _module, _inputs, output: largest.append(float(output.abs().max())))
+    with torch.inference_mode():
+        logits = module(torch.from_numpy(x)).numpy()
+    return logits, weights, x, largest
+
+
+def error(found, logits):
+    """Return the root mean square of the difference, as a share of the spread of the logits."""
+    return float(np.sqrt(((found - logits) ** 2).mean()) / logits.std())
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_float_models_agree_with_pytorch(network):
+    logits, weights, x, _ = expected(network, 2)
+    model = onnx_model(network, 2, weights)
+    for name in ("onnxruntime", "openvino"):
+        found = engine(name).load(model, x, 1).output()
+        assert found.shape == (2, network.classes)
+        # float32 carries 6e-8; sums of some thousand products, in another order, through up to 400 layers.
+        assert error(found, logits) < 1e-4, name
+
+
+# OpenVINO 2026.4 crashes on DARTS networks in int8: a campaign gives them a status.
+@pytest.mark.parametrize("network", [case for case in NETWORKS if not str(case.id).startswith("darts")])
+def test_quantised_models_agree_with_pytorch(network):
+    logits, weights, x, largest = expected(network, 2)
+    model = onnx_model(network, 2, weights, quantised=True, ranges=largest)
+    found = {name: engine(name).load(model, x, 1).output() for name in ("onnxruntime", "openvino")}
+    for name, values in found.items():
+        # 8 bits of a range four deviations wide leave about 1 % a layer, and errors add up as a random walk.
+        assert error(values, logits) < 0.01 * np.sqrt(len(network)) * 2.5, name
+
+
+def test_bfloat16_agrees_with_pytorch_to_its_digits():
+    found = engine("openvino")
+    network = spaces.get("nasbench201").network(CELLS[0], "cifar10").live()
+    logits, weights, x, _ = expected(network, 2)
+    model = onnx_model(network, 2, weights)
+    try:
+        found.prepare(network, "bf16", 1, 1)
+    except Unmeasurable as refusal:
+        pytest.skip(str(refusal))
+    difference = error(found.load(model, x, 1, bf16=True).output(), logits)
+    assert 1e-5 < difference < 2e-2  # it did run in bfloat16, of 8 bits
+
+
+def test_int8_runs_in_int8():
+    """ONNX Runtime joins every convolution with the quantisation around it."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    import onnx
+
+    for space, arch in (("nasbench201", CELLS[0]), ("mobilenetv2", None)):
+        found = spaces.get(space)
+        chosen = arch if arch is not None else found.sample(np.random.default_rng(3))
+        network = found.network(chosen, found.datasets[0]).live()
+        options = onnxruntime.SessionOptions()
+        options.optimized_model_filepath = "optimised.onnx"
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        with pytest.MonkeyPatch.context() as patch:
+            import tempfile
+
+            with tempfile.TemporaryDirectory() as folder:
+                patch.chdir(folder)
+                onnxruntime.InferenceSession(onnx_model(network, 1, quantised=True), options)
+                kinds = [node.op_type for node in onnx.load("optimised.onnx").graph.node]
+        convolutions = int((network.layers["op"] == Op.CONV).sum())
+        assert kinds.count("QLinearConv") == convolutions, space
+        assert not {"Conv", "FusedConv"} & set(kinds)
+
+
+@pytest.mark.parametrize("name", ["torch", pytest.param("torch_compiled", marks=COMPILER)])
+def test_pytorch_runs_as_a_back_end(name):
+    network = spaces.get("nasbench201").network(CELLS[0], "cifar10")
+    backend = backends.get(name)
+    runner = backend.prepare(network, "fp32", 2, 1)
+    live = network.live()
+    module = live.to_torch().eval()
+    load_into(module, draw(live))
+    with torch.inference_mode():
+        logits = module(torch.from_numpy(images(live, 2))).numpy()
+    np.testing.assert_allclose(runner.output(), logits, rtol=1e-3, atol=1e-4 * logits.std())
+    assert runner.seconds() > 0
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=COMPILER) if n == "torch_compiled" else n for n in backends.names()]
+)
+def test_every_back_end_names_what_it_runs(name):
+    from hwnasbench.vocabulary import ENGINES, PRECISIONS
+
+    assert backends.engine(name) in ENGINES
+    if name == "torch_cuda" and not torch.cuda.is_available():
+        with pytest.raises(Unmeasurable, match="CUDA"):
+            backends.get(name)
+        return
+    backend = backends.get(name)
+    assert backend.name == name
+    assert set(backend.precisions) <= set(PRECISIONS)
+    assert all(backend.versions().values())
+    network = spaces.get("nasbench201").network(CELLS[2], "cifar10")
+    with pytest.raises(UnknownName, match="int4"):
+        backend.prepare(network, "int4", 1, 1)
+    runner = backend.prepare(network, backend.precisions[0], 1, 1)
+    assert runner.output().shape == (1, 10)
+    assert np.isfinite(runner.output()).all()
+    disconnected = spaces.get("nasbench201").network([0] * 6)
+    with pytest.raises((InvalidRequest, Unmeasurable), match="no layers"):
+        backend.prepare(disconnected, backend.precisions[0], 1, 1)
+
+
+def test_no_such_back_end():
+    with pytest.raises(UnknownName, match=r"onnxruntime"):
+        backends.get("onnxruntme")
+    with pytest.raises(InvalidRequest, match="MODULE:CLASS"):
+        backends.get("nowhere:Engine")
+
+
+def test_the_same_network_gives_the_same_bytes():
+    network = spaces.get("nasbench201").network(CELLS[0], "cifar10").live()
+    for quantised in (False, True):
+        assert onnx_model(network, 1, quantised=quantised) == onnx_model(network, 1, quantised=quantised)
+
+
+def test_a_layer_without_an_operator_is_refused():
+    network = spaces.get("nasbench201").network([0] * 6, "cifar10")
+    with pytest.raises(Unmeasurable, match="ZERO"):
+        onnx_model(network, 1)
