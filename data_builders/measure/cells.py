@@ -140,10 +140,13 @@ class Agreement(NamedTuple):
 
 
 def _side_by_side(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
-    space = nasbench201()
-    known = first.set_index([space.graph_key(name) for name in first["name"]])["value"]
-    after = second.set_index([space.graph_key(name) for name in second["name"]])["value"]
+    known, after = _by_graph(first), _by_graph(second)
     return pd.concat([known.rename("first"), after.rename("second")], axis=1, join="inner").dropna()
+
+
+def _by_graph(frame: pd.DataFrame) -> pd.Series:
+    space = nasbench201()
+    return pd.Series(frame["value"].to_numpy(float), index=[space.graph_key(name) for name in frame["name"]])
 
 
 def ratios(first: pd.DataFrame, second: pd.DataFrame) -> pd.Series:
