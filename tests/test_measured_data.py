@@ -226,11 +226,12 @@ def test_a_refused_cell_has_a_status(found):
 def test_repeats_that_differ_show_it():
     bench = hwnasbench.load("nasbench201", data="shipped")
     names = [bench.space.format(i) for i in range(0, 600, 3)]
-    first = pd.DataFrame({"name": names, "value": np.arange(1.0, 201.0)}).drop_duplicates("name")
-    second = first.assign(value=first["value"] * 1.1)
+    first = pd.DataFrame({"name": names, "value": np.arange(1.0, 201.0), "started": np.arange(200.0)})
+    second = first.assign(value=first["value"] * 1.1, started=first["started"][::-1].to_numpy() + 7200)
     same = cells.agreement(first, second)
     assert (same.spearman, same.kendall) == (pytest.approx(1), pytest.approx(1))
     assert (same.difference, same.bias) == (pytest.approx(0.1), pytest.approx(0.1))
+    assert (same.hours, same.least_hours) == (pytest.approx(2), pytest.approx((7200 - 199) / 3600))
     turned = cells.agreement(first, first.assign(value=first["value"].to_numpy()[::-1]))
     assert turned.spearman == pytest.approx(-1)
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 DATASETS = {"32px": "cifar10", "16px": "ImageNet16-120"}
 #: A data set that has the times of another's, of the same image size: only the classes differ, a hundred for ten.
 COPIED = {"cifar100": "cifar10"}
-#: Cells that are timed again, an hour later or more; whose swapped form is timed; that are timed with other classes.
+#: Cells that are timed again, later; whose swapped form is timed; that are timed with other classes.
 AGAIN, SWAPPED, CLASSES = "again", "swapped", "classes"
 REPEATED, CHECKED, SEED = 300, 64, 0
 
@@ -130,6 +130,10 @@ class Agreement(NamedTuple):
         Median of the absolute relative difference.
     bias : float
         Median of the second time over the first, less 1.
+    hours : float
+        Median of the time between the two.
+    least_hours : float
+        The shortest.
     """
 
     networks: int
@@ -137,22 +141,24 @@ class Agreement(NamedTuple):
     kendall: float
     difference: float
     bias: float
+    hours: float
+    least_hours: float
 
 
 def _side_by_side(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
-    known, after = _by_graph(first), _by_graph(second)
-    return pd.concat([known.rename("first"), after.rename("second")], axis=1, join="inner").dropna()
+    both = _by_graph(first).add_suffix("_first").join(_by_graph(second).add_suffix("_second"), how="inner")
+    return both.dropna(subset=["value_first", "value_second"])
 
 
-def _by_graph(frame: pd.DataFrame) -> pd.Series:
+def _by_graph(frame: pd.DataFrame) -> pd.DataFrame:
     space = nasbench201()
-    return pd.Series(frame["value"].to_numpy(float), index=[space.graph_key(name) for name in frame["name"]])
+    return frame[["value", "started"]].set_index(pd.Index([space.graph_key(name) for name in frame["name"]]))
 
 
 def ratios(first: pd.DataFrame, second: pd.DataFrame) -> pd.Series:
     """Return the second time over the first, by graph; see `agreement`."""
     both = _side_by_side(first, second)
-    return both["second"] / both["first"]
+    return both["value_second"] / both["value_first"]
 
 
 def agreement(first: pd.DataFrame, second: pd.DataFrame) -> Agreement:
@@ -160,11 +166,14 @@ def agreement(first: pd.DataFrame, second: pd.DataFrame) -> Agreement:
     from scipy.stats import kendalltau, spearmanr
 
     both = _side_by_side(first, second)
-    ratio = both["second"] / both["first"]
+    before, after = both["value_first"], both["value_second"]
+    ratio, hours = after / before, (both["started_second"] - both["started_first"]) / 3600
     return Agreement(
         len(both),
-        float(spearmanr(both["first"], both["second"]).statistic),
-        float(kendalltau(both["first"], both["second"]).statistic),
+        float(spearmanr(before, after).statistic),
+        float(kendalltau(before, after).statistic),
         float((ratio - 1).abs().median()),
         float(ratio.median() - 1),
+        float(hours.median()),
+        float(hours.min()),
     )

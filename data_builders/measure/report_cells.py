@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 PROCESSORS = {"gold_6226": "help", "i7_7820x": "latbench"}
 #: The least rank correlation of swapped forms at fp32; nothing but the noise tells them apart.
 LEAST_OF_SWAPS = 0.99
-AGREEMENT = ("size", "engine", "precision", "what", "networks", "Spearman", "Kendall", "difference", "bias")
+AGREEMENT = ("size", "engine", "precision", "what", "networks", "hours", "Spearman", "Kendall", "difference", "bias")
 AGREEMENT_TEXT = """### NAS-Bench-201: how far repeats agree
 
-`again`: the same cells in new processes, an hour after the first or later; this is the noise ceiling, which no
-prediction can be expected to pass. `swapped`: cells whose inner nodes are exchanged, which are the same graph laid out
-otherwise. `classes`: CIFAR-100's head in place of CIFAR-10's, which was timed for no more than these: the column of
-CIFAR-100 is CIFAR-10's, flagged `copied`. `difference` is the median of the absolute relative differences, `bias` the
-median ratio less 1.
+`again`: the same cells in new processes; this is the noise ceiling, which no prediction can be expected to pass.
+`swapped`: cells whose inner nodes are exchanged, which are the same graph laid out otherwise. `classes`: CIFAR-100's
+head in place of CIFAR-10's, which was timed for no more than these: the column of CIFAR-100 is CIFAR-10's, flagged
+`copied`. `hours` is the median time from a network's first measurement to its second (and the shortest), `difference`
+the median of the absolute relative differences, `bias` the median ratio less 1.
 """
 PUBLISHED_TEXT = """## Against published processors
 
@@ -62,6 +62,7 @@ def agreements(own: list[Samples]) -> list[Row]:
                 str(first.keys["precision"]),
                 kind,
                 f"{found.networks:,}",
+                f"{found.hours:.1f} ({found.least_hours:.1f})",
                 f"{found.spearman:.4f}",
                 f"{found.kendall:.3f}",
                 f"{100 * found.difference:.2f} %",

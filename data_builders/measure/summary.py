@@ -88,8 +88,8 @@ def frame(chunks: Sequence[Sequence[raw.Chunk]]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a network: ``name``, ``status``; in ms ``value``, ``noise``, ``lower``, ``upper``; then ``rounds`` and
-        ``joules``.
+        One row a network: ``name``, ``status``; in ms ``value``, ``noise``, ``lower``, ``upper``; then ``rounds``,
+        ``joules`` and ``started``: seconds since 1970 when the last process began on the network's chunk.
     """
     base = min(chunk.fastest for processes in chunks for chunk in processes)
     rows = []
@@ -112,9 +112,10 @@ def frame(chunks: Sequence[Sequence[raw.Chunk]]) -> pd.DataFrame:
                     **{key: float(values[at]) * 1e3 for key, values in times.items()},
                     "rounds": int(found.rounds[at]),
                     "joules": float(joules[at]),
+                    "started": float(processes[-1].about.get("started", np.nan)),
                 }
             )
-    columns = ["name", "status", "value", "noise", "lower", "upper", "rounds", "joules"]
+    columns = ["name", "status", "value", "noise", "lower", "upper", "rounds", "joules", "started"]
     return pd.DataFrame(rows, columns=columns)
 
 
