@@ -21,13 +21,15 @@ from hwnasbench import proxies, spaces
 from hwnasbench.tables.write import atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Executor
 
     from hwnasbench.spaces import Space
 
 #: Functions in a chunk.
 CHUNK = 10
+#: After so many a process is renewed.
+CHUNKS_OF_A_PROCESS = 12
 SEEDS = (0, 1)
 
 
@@ -54,28 +56,37 @@ def jobs(space: Space, indices: Sequence[int], folder: Path, seeds: Sequence[int
 def run(chunks: Iterable[tuple[Any, ...]], pool: Executor, say: Callable[[str], object] = lambda text: None) -> None:
     """Evaluate the chunks that have no file yet."""
     waiting = [job for job in chunks if not job[-1].exists()]
-    futures = [pool.submit(evaluate_chunk, *job) for job in waiting]
-    try:
-        for done, future in enumerate(as_completed(futures), 1):
-            future.result()
-            say(f"{done}/{len(waiting)} chunks")
-    finally:
-        for future in futures:
-            future.cancel()
+    for done, _ in enumerate(_evaluated(waiting, pool), 1):
+        say(f"{done}/{len(waiting)} chunks")
 
 
 def run_processes(chunks: Iterable[tuple[Any, ...]], workers: int, say: Callable[[str], object]) -> None:
     """Evaluate the chunks that have no file yet by processes of this machine."""
-    # Spawned, because a fork of a process with Arrow's threads can deadlock; workers end with their parent. They are
-    # renewed after a while, so that what PyTorch keeps of their memory stays small.
-    with ProcessPoolExecutor(
-        workers,
-        mp_context=get_context("spawn"),
-        initializer=follow_parent,
-        initargs=(os.getpid(),),
-        max_tasks_per_child=12,
-    ) as pool:
-        run(chunks, pool, say)
+    waiting = [job for job in chunks if not job[-1].exists()]
+    done = 0
+    # Processes are renewed after a while, so that what PyTorch keeps of memory stays small; by a new pool, because
+    # one that renews them by itself (max_tasks_per_child) can wait for ever.
+    step = workers * CHUNKS_OF_A_PROCESS
+    for first in range(0, len(waiting), step):
+        # Spawned, because a fork of a process with Arrow's threads can deadlock; workers end with their parent.
+        with ProcessPoolExecutor(
+            workers, mp_context=get_context("spawn"), initializer=follow_parent, initargs=(os.getpid(),)
+        ) as pool:
+            for _ in _evaluated(waiting[first : first + step], pool):
+                done += 1
+                say(f"{done}/{len(waiting)} chunks")
+
+
+def _evaluated(waiting: Sequence[tuple[Any, ...]], pool: Executor) -> Iterator[None]:
+    """Evaluate chunks; yield whenever one is finished."""
+    futures = [pool.submit(evaluate_chunk, *job) for job in waiting]
+    try:
+        for future in as_completed(futures):
+            future.result()
+            yield
+    finally:
+        for future in futures:
+            future.cancel()
 
 
 def evaluate_chunk(name: str, indices: Sequence[int], seeds: Sequence[int], path: Path) -> None:

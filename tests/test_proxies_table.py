@@ -101,6 +101,18 @@ def test_real_scores_come_through_chunks(tmp_path: Path) -> None:
     assert {name: row[name] for name in names} == expected
 
 
+def test_processes_are_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    monkeypatch.setattr(evaluation, "CHUNK", 1)
+    monkeypatch.setattr(evaluation, "CHUNKS_OF_A_PROCESS", 1)
+    chunks, said = evaluation.jobs(SPACE, [4, 7], tmp_path, seeds=(0,)), list[str]()
+    evaluation.run_processes(chunks, 1, said.append)
+    assert said == ["1/2 chunks", "2/2 chunks"]
+    assert len(proxies_table.read(chunks, SPACE.datasets)) == 2 * 3
+    evaluation.run_processes(chunks, 1, said.append)
+    assert len(said) == 2
+
+
 def test_table_of_a_folder(tmp_path: Path) -> None:
     write_chunks(tmp_path / "chunks")
     made = proxies_table.collect(FEW, tmp_path / "chunks", tmp_path / "table.parquet")
