@@ -79,7 +79,7 @@ def _fill(group: Any, chunk: Chunk) -> None:
     group.attrs["format"] = _FORMAT
     group.attrs["about"] = json.dumps(chunk.about, sort_keys=True)
     samples = chunk.samples
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "names": np.frombuffer(json.dumps(chunk.names).encode(), np.uint8),
         "status": np.frombuffer(json.dumps(chunk.status).encode(), np.uint8),
         "seconds": samples.seconds,
