@@ -1,0 +1,166 @@
+"""The loop of a search: ask, score, tell, until the budget is spent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hwnasbench.errors import InvalidRequest
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from hwnasbench.search.base import Score, Searcher, Vector
+    from hwnasbench.search.problem import Problem
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long a search may go on; the first limit that is reached ends it.
+
+    Attributes
+    ----------
+    queries : int, optional
+        Architectures that are evaluated; one that is asked again counts again.
+    seconds : float, optional
+        Simulated seconds of training; the evaluation that would go beyond is not made.
+    """
+
+    queries: int | None = None
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.queries is None and self.seconds is None:
+            raise InvalidRequest("a budget needs queries or seconds")
+        for name, value in (("queries", self.queries), ("seconds", self.seconds)):
+            number = isinstance(value, (int, float)) and not isinstance(value, bool)
+            if value is not None and not (number and value > 0):
+                raise InvalidRequest(f"a budget of {name}={value!r}; expected more than 0")
+        if isinstance(self.queries, float):
+            raise InvalidRequest(f"a budget of queries={self.queries!r}; expected an integer")
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What a search evaluated, in its order.
+
+    Attributes
+    ----------
+    problem : Problem
+    searcher : str
+    seed : int
+    vectors : (n, positions) ndarray of int8
+    scores : (n,) or (n, objectives) ndarray
+        What the searcher was told.
+    fidelities : (n,) ndarray of int8
+        Position in `Problem.fidelities` of each.
+    seconds : (n,) ndarray or None
+        Simulated seconds of training up to and with each; None where the budget has none.
+    """
+
+    problem: Problem
+    searcher: str
+    seed: int
+    vectors: NDArray[np.int8]
+    scores: NDArray[np.float64]
+    fidelities: NDArray[np.int8]
+    seconds: NDArray[np.float64] | None
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    def incumbents(self) -> NDArray[np.intp]:
+        """Return the row of the best that was seen, after each evaluation.
+
+        The best is that of the highest score among those evaluated at the highest fidelity so far; the first of equals.
+        """
+        if self.scores.ndim > 1:
+            raise InvalidRequest("a search for a front has no one best architecture; see front()")
+        best, rank, found = -1, (-1, -np.inf), np.empty(len(self), np.intp)
+        for row, pair in enumerate(zip(self.fidelities.tolist(), self.scores.tolist(), strict=True)):
+            if best < 0 or pair > rank:
+                best, rank = row, pair
+            found[row] = best
+        return found
+
+    def front(self) -> NDArray[np.intp]:
+        """Return the rows that no other row beats, each architecture once."""
+        from hwnasbench.vectors import non_dominated
+
+        scores = self.scores.reshape(len(self), -1)
+        first = np.unique(self.vectors, axis=0, return_index=True)[1]
+        rows = first[np.isfinite(scores[first]).all(axis=1)]
+        return np.sort(rows[non_dominated(-scores[rows])]) if len(rows) else rows
+
+    @property
+    def best(self) -> Vector:
+        """The best architecture that was found.
+
+        Raises
+        ------
+        InvalidRequest
+            When none of them was feasible.
+        """
+        row = self.incumbents()[-1]
+        if not np.isfinite(self.scores[row]):
+            raise InvalidRequest(
+                f"{self.searcher} with seed {self.seed} found nothing feasible in {len(self)} evaluations"
+            )
+        return tuple(self.vectors[row].tolist())
+
+
+def run(searcher: Searcher, budget: Budget) -> Run:
+    """Search until the budget is spent, or the searcher has nothing more to ask.
+
+    Raises
+    ------
+    InvalidRequest
+        When the searcher asks for more than it may, or for nothing of the space.
+    """
+    problem, left = searcher.problem, budget.queries
+    step = left if left is not None else 1 << 30
+    asked: list[Vector] = []
+    told: list[Score] = []
+    levels: list[int] = []
+    spent: list[float] = []
+    total, limit = 0.0, budget.seconds
+    scores_of, ask, tell, levels_known = problem.scores, searcher.ask, searcher.tell, len(problem.fidelities)
+    while step > 0:
+        vectors = ask(step)
+        if not 0 < len(vectors) <= step:
+            if not len(vectors):
+                break
+            raise InvalidRequest(f"{searcher.name} asks for {len(vectors)} architectures; {step} are left")
+        fidelity = searcher.fidelity
+        if limit is not None:
+            costs = np.cumsum(problem.costs(vectors, fidelity)) + total
+            within = int(np.searchsorted(costs, limit, side="right"))
+            if within < len(vectors):
+                vectors, step = vectors[:within], 0
+            spent += costs[:within].tolist()
+            total = spent[-1] if spent else 0.0
+            if not within:
+                break
+        scores = scores_of(vectors, fidelity)
+        tell(vectors, scores)
+        asked += vectors
+        told += scores
+        levels += [fidelity] * len(vectors)
+        step -= len(vectors)
+    return _run(searcher, asked, told, [level % levels_known for level in levels], spent if limit is not None else None)
+
+
+def _run(searcher: Searcher, asked: list[Vector], told: list[Any], levels: list[int], spent: list[float] | None) -> Run:
+    if not asked:
+        raise InvalidRequest(f"{searcher.name} evaluated nothing: the budget is below the cost of one architecture")
+    return Run(
+        searcher.problem,
+        searcher.name,
+        searcher.seed,
+        np.array(asked, np.int8),
+        np.array(told, np.float64),
+        np.array(levels, np.int8),
+        None if spent is None else np.array(spent),
+    )
