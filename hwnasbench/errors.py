@@ -131,5 +131,9 @@ class Unmeasurable(HwnasbenchError, RuntimeError):
     """A network that an engine refuses or a device cannot hold, or a device that is not there."""
 
 
+class StudyIncomplete(HwnasbenchError, RuntimeError):
+    """Runs of a study raised; the others are kept, and the next run of the study makes those that are missing."""
+
+
 class MeasurementDisturbed(HwnasbenchError, RuntimeError):
     """The machine did something else while it was to be measured; what was finished before is kept."""

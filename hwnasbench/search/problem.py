@@ -147,6 +147,15 @@ class Problem:
         scale = 1.0 if epochs is None else float(epochs)
         return [self._costs[vector] * scale for vector in vectors]
 
+    def forget(self) -> None:
+        """Forget the scores that searches asked for, of a space that cannot be enumerated.
+
+        The last digit of a prediction may depend on which architectures are evaluated together; a search after this is
+        told the same whatever was searched before.
+        """
+        if not self.space.enumerable:
+            self._tables.clear()
+
     # -- steps --------------------------------------------------------------------------------
 
     def draw(self, generator: random.Random) -> Vector:
