@@ -25,6 +25,8 @@ ROOMS: dict[str, set[str]] = {
     "predictors": {"networks", "spaces", "devices"},
     # A comparison of proxies reads accuracies and the shipped scores from the benchmark.
     "proxies": {"networks", "spaces", "benchmark"},
+    # Studies run searches, keep them as tables, and look at the benchmark's spaces.
+    "studies": {"search", "spaces", "devices", "tables", "benchmark", "vectors", "executors"},
     # Beside the benchmark: it reads the columns of known devices, and brings one of its own.
     "onboarding": {"spaces", "devices", "predictors", "tables", "benchmark", "plan", "simulated", "vectors"},
 }

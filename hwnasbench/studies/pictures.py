@@ -1,0 +1,125 @@
+"""The pictures of a study for papers, as PNG and SVG; the same study gives the same bytes."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hwnasbench.errors import MissingExtra
+from hwnasbench.studies.palette import CLOUD, FRONT, colours
+from hwnasbench.tables.write import atomically
+
+try:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+except ImportError as error:
+    raise MissingExtra("the pictures of studies need matplotlib: pip install 'hwnasbench[study]'") from error
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from hwnasbench.studies.landscape import Landscape
+    from hwnasbench.studies.statistics import Outcome, Ranks
+
+_UNITS = {"evaluation": "evaluations", "seconds": "simulated seconds of training"}
+#: Nothing of the file may depend on the day, on chance, or on the user's own settings.
+_SETTINGS: dict[str, Any] = {"svg.hashsalt": "hwnasbench", "font.size": 9.0, "savefig.dpi": 150.0}
+_METADATA: dict[str, dict[str, str | None]] = {
+    "png": {"Software": "hwnasbench"},
+    "svg": {"Creator": "hwnasbench", "Date": None},
+}
+
+
+def save(figure: Figure, stem: Path) -> None:
+    """Write a figure as ``STEM.png`` and ``STEM.svg``."""
+    with mpl.rc_context({**mpl.rcParamsDefault, **_SETTINGS}):
+        for form, metadata in _METADATA.items():
+            drawn = io.BytesIO()
+            figure.savefig(drawn, format=form, metadata=metadata)
+            content = drawn.getvalue()
+            atomically(stem.with_name(f"{stem.name}.{form}"), lambda path, content=content: path.write_bytes(content))
+
+
+def anytime(found: Outcome, table: pd.DataFrame, title: str) -> Figure:
+    """Draw the median of each searcher over the budget, and the quartiles as a band."""
+    with mpl.rc_context({**mpl.rcParamsDefault, **_SETTINGS}):
+        figure = Figure(figsize=(5.5, 3.6), layout="constrained")
+        axes = figure.add_subplot()
+        for searcher, colour in colours(list(found.values)).items():
+            rows = table[table["searcher"] == searcher]
+            along = rows[found.unit].to_numpy()
+            axes.plot(along, rows["median"], color=colour, lw=1.5, label=searcher)
+            axes.fill_between(along, rows["q25"], rows["q75"], color=colour, alpha=0.18, lw=0)
+        axes.set(xlabel=_UNITS[found.unit], ylabel=f"{found.measure}, as reported", title=title, xscale="log")
+        lowest = table["q25"].min()
+        if found.sign < 0 and lowest > 0:
+            axes.set_yscale("log")
+        axes.grid(alpha=0.25, lw=0.5)
+        axes.legend(fontsize=8)
+    return figure
+
+
+def pareto(seen: Landscape, title: str) -> Figure:
+    """Draw the space, what nothing of it beats, and what the searchers found."""
+    with mpl.rc_context({**mpl.rcParamsDefault, **_SETTINGS}):
+        figure = Figure(figsize=(5.5, 3.8), layout="constrained")
+        axes = figure.add_subplot()
+        cloud = f"{len(seen.cloud):,} {'of the space' if seen.whole else 'drawn at random'}"
+        axes.scatter(*seen.cloud.T, s=2, color=CLOUD, lw=0, rasterized=True, label=cloud)
+        axes.plot(*seen.front.T, color=FRONT, lw=1, marker=".", ms=3, label="Pareto front" if seen.whole else None,
+                  drawstyle="steps-post" if seen.less else "steps-pre")  # fmt: skip
+        for searcher, colour in colours(list(seen.found)).items():
+            axes.scatter(*seen.found[searcher].T, s=12, color=colour, alpha=0.7, lw=0, label=searcher, zorder=3)
+        if seen.x_limit is not None:
+            axes.axvline(seen.x_limit, color=FRONT, lw=0.8, ls=":")
+        axes.set(xlabel=seen.x, ylabel=seen.y, title=title)
+        low, high = np.percentile(seen.cloud[:, 1], [20, 100]) if len(seen.cloud) else (0.0, 1.0)
+        tops = [points[:, 1] for points in (*seen.found.values(), seen.front) if len(points)]
+        low = min([low, *(float(values.min()) for values in tops)])
+        high = max([high, *(float(values.max()) for values in tops)])
+        axes.set_ylim(low - 0.03 * (high - low or 1), high + 0.05 * (high - low or 1))
+        axes.legend(fontsize=8)
+    return figure
+
+
+def critical_difference(found: Ranks, title: str) -> Figure:
+    """Draw mean ranks on a line, 1 at the left; a bar joins searchers that do not differ."""
+    ordered = sorted(found.mean.items(), key=lambda item: (item[1], item[0]))
+    k, shade = len(ordered), colours(list(found.mean))
+    joined = cliques([rank for _, rank in ordered], found.critical)
+    height = 1.3 + 0.24 * k
+    with mpl.rc_context({**mpl.rcParamsDefault, **_SETTINGS}):
+        figure = Figure(figsize=(5.5, height), layout="constrained")
+        axes = figure.add_subplot()
+        axes.set(xlim=(1, max(k, 2)), ylim=(-0.6 - 0.16 * len(joined) - 0.3 * k, 1.0), yticks=[], title=title)
+        axes.spines[["left", "right", "bottom"]].set_visible(False)
+        axes.spines["top"].set_position(("data", 0))
+        axes.xaxis.tick_top()
+        axes.set_xticks(range(1, max(k, 2) + 1))
+        if np.isfinite(found.critical):
+            axes.plot([1, 1 + found.critical], [0.75, 0.75], color=FRONT, lw=1.5, clip_on=False)
+            axes.text(1 + found.critical, 0.75, f"  critical difference {found.critical:.2f}", va="center", fontsize=8)
+        for place, (first, last) in enumerate(joined):
+            level = -0.12 - 0.16 * place
+            axes.plot([ordered[first][1] - 0.02, ordered[last][1] + 0.02], [level, level], color=FRONT, lw=3)
+        for place, (name, rank) in enumerate(ordered):
+            level = -0.3 - 0.16 * len(joined) - 0.3 * place
+            axes.plot([rank, rank], [0, level], color=shade[name], lw=1)
+            left = rank > (1 + k) / 2
+            axes.text(rank, level, f"{name} {rank:.2f}  " if left else f"  {name} {rank:.2f}", va="center",
+                      ha="right" if left else "left", color=shade[name])  # fmt: skip
+    return figure
+
+
+def cliques(ranks: list[float], critical: float) -> list[tuple[int, int]]:
+    """Return the longest stretches of ascending ranks whose ends do not differ, as (first, last), of two or more."""
+    out: list[tuple[int, int]] = []
+    for first, rank in enumerate(ranks):
+        last = max(at for at in range(first, len(ranks)) if ranks[at] - rank < critical or at == first)
+        if last > first and not (out and out[-1][1] >= last):
+            out.append((first, last))
+    return out
