@@ -29,7 +29,10 @@ _HOMES = {"Budget": "loop", "Run": "loop", "Problem": "problem", "Searcher": "ba
 
 #: One line a searcher: its name, and the module and the class that it is.
 _REGISTRY = {
+    "evolution": ("evolution", "Evolution"),
+    "local_search": ("local_search", "LocalSearch"),
     "random": ("random", "RandomSearch"),
+    "regularized_evolution": ("regularized_evolution", "RegularizedEvolution"),
 }
 
 
