@@ -118,7 +118,8 @@ def _chapter(at: int, chapter: Chapter) -> str:
 def _final(chapter: Chapter) -> str:
     """Return the table of the ends of all runs, means with their standard deviation."""
     rows = []
-    for row in chapter.final.to_dict("records"):
+    records: Any = chapter.final.to_dict("records")
+    for row in records:
         said = {"searcher": row["searcher"], "runs": row["runs"]}
         said[f"{row['measure']}, median"] = row["median"]
         said["quartiles"] = f"{_cell(row['q25'])} to {_cell(row['q75'])}"
@@ -169,9 +170,9 @@ def _table(frame: pd.DataFrame, searchers: Sequence[str] = ()) -> str:
 
 
 def _cell(value: Any) -> str:
-    if isinstance(value, (float, np.floating)):
-        return "" if np.isnan(value) else f"{value:.4g}" if abs(value) < 10 else f"{value:.2f}"
-    return _text(value)
+    if not isinstance(value, float):
+        return _text(value)
+    return "" if np.isnan(value) else f"{value:.4g}" if abs(value) < 10 else f"{value:.2f}"
 
 
 def _searchers(study: Study) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwnasbench.errors import MissingExtra
+from hwnasbench.studies import files
 from hwnasbench.studies.palette import CLOUD, FRONT, colours
-from hwnasbench.tables.write import atomically
 
 try:
     import matplotlib as mpl
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _UNITS = {"evaluation": "evaluations", "seconds": "simulated seconds of training"}
 #: Nothing of the file may depend on the day, on chance, or on the user's own settings.
-_SETTINGS: dict[str, Any] = {"svg.hashsalt": "hwnasbench", "font.size": 9.0, "savefig.dpi": 150.0}
+_SETTINGS: Any = {**mpl.rcParamsDefault, "svg.hashsalt": "hwnasbench", "font.size": 9.0, "savefig.dpi": 150.0}
 _METADATA: dict[str, dict[str, str | None]] = {
     "png": {"Software": "hwnasbench"},
     "svg": {"Creator": "hwnasbench", "Date": None},
@@ -36,17 +36,16 @@ _METADATA: dict[str, dict[str, str | None]] = {
 
 def save(figure: Figure, stem: Path) -> None:
     """Write a figure as ``STEM.png`` and ``STEM.svg``."""
-    with mpl.rc_context({**mpl.rcParamsDefault, **_SETTINGS}):
+    with mpl.rc_context(_SETTINGS):
         for form, metadata in _METADATA.items():
             drawn = io.BytesIO()
             figure.savefig(drawn, format=form, metadata=metadata)
-            content = drawn.getvalue()
-            atomically(stem.with_name(f"{stem.name}.{form}"), lambda path, content=content: path.write_bytes(content))
+            files.write(stem.with_name(f"{stem.name}.{form}"), drawn.getvalue())
 
 
 def anytime(found: Outcome, table: pd.DataFrame, title: str) -> Figure:
     """Draw the median of each searcher over the budget, and the quartiles as a band."""
-    with mpl.rc_context({**mpl.rcParamsDefault, **_SETTINGS}):
+    with mpl.rc_context(_SETTINGS):
         figure = Figure(figsize=(5.5, 3.6), layout="constrained")
         axes = figure.add_subplot()
         for searcher, colour in colours(list(found.values)).items():
@@ -65,15 +64,16 @@ def anytime(found: Outcome, table: pd.DataFrame, title: str) -> Figure:
 
 def pareto(seen: Landscape, title: str) -> Figure:
     """Draw the space, what nothing of it beats, and what the searchers found."""
-    with mpl.rc_context({**mpl.rcParamsDefault, **_SETTINGS}):
+    with mpl.rc_context(_SETTINGS):
         figure = Figure(figsize=(5.5, 3.8), layout="constrained")
         axes = figure.add_subplot()
         cloud = f"{len(seen.cloud):,} {'of the space' if seen.whole else 'drawn at random'}"
-        axes.scatter(*seen.cloud.T, s=2, color=CLOUD, lw=0, rasterized=True, label=cloud)
+        axes.scatter(seen.cloud[:, 0], seen.cloud[:, 1], s=2, color=CLOUD, lw=0, rasterized=True, label=cloud)
         axes.plot(*seen.front.T, color=FRONT, lw=1, marker=".", ms=3, label="Pareto front" if seen.whole else None,
                   drawstyle="steps-post" if seen.less else "steps-pre")  # fmt: skip
         for searcher, colour in colours(list(seen.found)).items():
-            axes.scatter(*seen.found[searcher].T, s=12, color=colour, alpha=0.7, lw=0, label=searcher, zorder=3)
+            x, y = seen.found[searcher].T
+            axes.scatter(x, y, s=12, color=colour, alpha=0.7, lw=0, label=searcher, zorder=3)
         if seen.x_limit is not None:
             axes.axvline(seen.x_limit, color=FRONT, lw=0.8, ls=":")
         axes.set(xlabel=seen.x, ylabel=seen.y, title=title)
@@ -92,7 +92,7 @@ def critical_difference(found: Ranks, title: str) -> Figure:
     k, shade = len(ordered), colours(list(found.mean))
     joined = cliques([rank for _, rank in ordered], found.critical)
     height = 1.3 + 0.24 * k
-    with mpl.rc_context({**mpl.rcParamsDefault, **_SETTINGS}):
+    with mpl.rc_context(_SETTINGS):
         figure = Figure(figsize=(5.5, height), layout="constrained")
         axes = figure.add_subplot()
         axes.set(xlim=(1, max(k, 2)), ylim=(-0.6 - 0.16 * len(joined) - 0.3 * k, 1.0), yticks=[], title=title)
@@ -101,8 +101,9 @@ def critical_difference(found: Ranks, title: str) -> Figure:
         axes.xaxis.tick_top()
         axes.set_xticks(range(1, max(k, 2) + 1))
         if np.isfinite(found.critical):
-            axes.plot([1, 1 + found.critical], [0.75, 0.75], color=FRONT, lw=1.5, clip_on=False)
-            axes.text(1 + found.critical, 0.75, f"  critical difference {found.critical:.2f}", va="center", fontsize=8)
+            beyond = ", more than there are ranks" if found.critical > k - 1 else ""
+            axes.plot([1, 1 + min(found.critical, k - 1)], [0.65, 0.65], color=FRONT, lw=1.5)
+            axes.text(1, 0.72, f"critical difference {found.critical:.2f}{beyond}", va="bottom", fontsize=8)
         for place, (first, last) in enumerate(joined):
             level = -0.12 - 0.16 * place
             axes.plot([ordered[first][1] - 0.02, ordered[last][1] + 0.02], [level, level], color=FRONT, lw=3)

@@ -10,11 +10,10 @@ import pandas as pd
 import pyarrow.compute as pc
 
 from hwnasbench.errors import InvalidRequest
-from hwnasbench.studies import pictures, problems, statistics, trajectories
+from hwnasbench.studies import files, pictures, problems, statistics, trajectories
 from hwnasbench.studies.landscape import landscape
 from hwnasbench.studies.page import Chapter, page
 from hwnasbench.studies.spec import Study
-from hwnasbench.tables.write import atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -47,11 +46,11 @@ def write(out: Path | str) -> Path:
     chapters = [_chapter(study, given, about, out) for given in study.problems]
     outcomes = [chapter.outcome for chapter in chapters]
     overall = statistics.over_problems(outcomes) if len(outcomes) > 1 else None
-    files = _write_statistics(chapters, out) + _write_pictures(study, chapters, overall, out)
-    sums = {str(path.relative_to(out)): _checksum(path) for path in [out / "trajectories.parquet", *files]}
+    written = _write_statistics(chapters, out) + _write_pictures(study, chapters, overall, out)
+    sums = {path.relative_to(out).as_posix(): _checksum(path) for path in [out / "trajectories.parquet", *written]}
     text = page(study, about, chapters, overall, sums, _citations(study, about))
     report = out / "report.html"
-    atomically(report, lambda temporary: temporary.write_text(text, "utf-8"))
+    files.write(report, text)
     return report
 
 
@@ -99,10 +98,8 @@ def _write_statistics(chapters: Sequence[Chapter], out: Path) -> list[Path]:
     }
     paths = []
     for name, frame in frames.items():
-        path = out / "statistics" / f"{name}.csv"
-        text = frame.to_csv(index=False, lineterminator="\n")
-        atomically(path, lambda temporary, text=text: temporary.write_text(text, "utf-8"))
-        paths.append(path)
+        paths.append(out / "statistics" / f"{name}.csv")
+        files.write(paths[-1], frame.to_csv(index=False, lineterminator="\n"))
     return paths
 
 

@@ -16,9 +16,8 @@ import numpy as np
 import hwnasbench
 from hwnasbench import executors, search
 from hwnasbench.errors import CorruptFile, HwnasbenchError, InvalidRequest, StudyIncomplete
-from hwnasbench.studies import problems, spec, trajectories
+from hwnasbench.studies import files, problems, spec, trajectories
 from hwnasbench.studies.judging import judge
-from hwnasbench.tables.write import atomically
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -170,8 +169,7 @@ def _claim(study: spec.Study, out: Path) -> None:
             raise CorruptFile(f"{path} does not say which study {out} holds: {error}; give another folder") from error
         if name != study.name:
             raise InvalidRequest(f"{out} holds the study {name!r}, not {study.name!r}; give another folder")
-    text = study.model_dump_json(indent=1) + "\n"
-    atomically(path, lambda temporary: temporary.write_text(text, "utf-8"))
+    files.write(path, study.model_dump_json(indent=1) + "\n")
 
 
 def _prepare(study: spec.Study) -> dict[str, problems.Facts]:
@@ -270,7 +268,7 @@ def _keep(chunk: Chunk, answer: Answer, out: Path) -> None:
         seeds = [number for number, _ in chunk.runs if number in earlier | set(answer.finished)]
         tables = [trajectories.read(path), trajectories.decode(file)]
         file = trajectories.encode(trajectories.by_seed(tables, seeds), {"key": chunk.key, "seeds": seeds})
-    atomically(path, lambda temporary: temporary.write_bytes(file))
+    files.write(path, file)
 
 
 def _failure(chunk: Chunk, number: int, error: Exception) -> Failure:
@@ -285,8 +283,7 @@ def _conclude(study: spec.Study, failures: list[Failure], out: Path) -> None:
         path.unlink(missing_ok=True)
         return
     failures = sorted(failures)
-    text = json.dumps([failure._asdict() for failure in failures], indent=1) + "\n"
-    atomically(path, lambda temporary: temporary.write_text(text, "utf-8"))
+    files.write(path, json.dumps([failure._asdict() for failure in failures], indent=1) + "\n")
     first = failures[0]
     runs = len(study.problems) * len(study.searchers) * len(study.seeds)
     raise StudyIncomplete(

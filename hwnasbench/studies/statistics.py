@@ -194,7 +194,7 @@ def pairs(found: Outcome) -> pd.DataFrame:
     one ahead where ``p_holm`` is below .05, and is empty where neither is shown to be better.
     """
     last = found.final()
-    rows = []
+    rows: list[dict[str, Any]] = []
     for a, b in combinations(last, 2):
         difference = last[a] - last[b]
         p = float(stats.wilcoxon(difference).pvalue) if difference.any() else 1.0
