@@ -31,6 +31,8 @@ _HOMES = {"Budget": "loop", "Run": "loop", "Problem": "problem", "Searcher": "ba
 _REGISTRY = {
     "evolution": ("evolution", "Evolution"),
     "local_search": ("local_search", "LocalSearch"),
+    "nsga2": ("nsga2", "NSGA2"),
+    "nsga3": ("nsga3", "NSGA3"),
     "random": ("random", "RandomSearch"),
     "regularized_evolution": ("regularized_evolution", "RegularizedEvolution"),
 }
