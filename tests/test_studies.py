@@ -192,7 +192,7 @@ def test_a_problem_that_cannot_be_is_refused_before_anything_runs(tmp_path, prob
         run(tmp_path, problems=[problem])
     for part in expected:
         assert part in str(refused.value)
-    assert not (tmp_path / "runs").exists()
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_budget_in_seconds_needs_times_of_training(tmp_path):
@@ -315,6 +315,16 @@ def test_spaces_made_of_others(tmp_path, problem):
     assert len(frame) == 24
     assert np.isfinite(frame["report_score"]).any()
     assert trajectories.about(table)["problems"]["made"]["best"] is None
+
+
+def test_a_budget_in_simulated_seconds_ends_every_run(tmp_path):
+    table = run(tmp_path, budget={"seconds": 200_000.0}, problems=[{"name": "plain", "space": "nasbench201"}])
+    frame = pq.read_table(table).to_pandas()
+    ends = frame.groupby("seed")["seconds"].max()
+    assert ((ends > 100_000) & (ends <= 200_000)).all()
+    assert (frame.groupby("seed")["seconds"].diff().dropna() > 0).all()
+    curves = (studies.report(tmp_path).parent / "statistics" / "curves.csv").read_text()
+    assert curves.startswith("problem,searcher,measure,seconds,")
 
 
 # -- byte identity, killed runs, clusters --------------------------------------------------------

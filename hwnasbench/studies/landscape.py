@@ -95,7 +95,7 @@ def landscape(given: spec.Problem, runs: pd.DataFrame) -> Landscape:
 
 def _axes(problem: search.Problem) -> tuple[str, str]:
     """Return the metrics of both axes: the first is drawn upwards."""
-    names = list(problem.references)
+    names = sorted(problem.references, key=lambda name: name != "accuracy")
     if len(names) == 1:
         costly = problem.device is not None or hasattr(problem.space, "accelerators")
         names.append("latency" if costly and names[0] != "latency" else "params")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from hwnasbench.studies.landscape import Landscape
-    from hwnasbench.studies.spec import Study
+    from hwnasbench.studies.spec import Problem, Study
     from hwnasbench.studies.statistics import Outcome, Ranks
 
 _STYLE = """
@@ -35,6 +35,7 @@ code, pre { font-size: 12px; background: #f6f6f6; } pre { padding: 1em; overflow
 class Chapter:
     """What the report says of one problem."""
 
+    problem: Problem
     outcome: Outcome
     curves: pd.DataFrame
     final: pd.DataFrame
@@ -104,6 +105,7 @@ def _chapter(at: int, chapter: Chapter) -> str:
     return "\n".join(
         [
             f"<h2 id='problem-{at}'>{_text(found.problem)}</h2>",
+            f"<p>{_text(_said(chapter.problem))}</p>",
             f"<p class='note'>Median and quartiles of the {found.measure} ({less}) of the best found so far, over "
             f"{_count(found.seeds, 'seed')}.</p>",
             charts.div(charts.anytime(found, chapter.curves), f"anytime-{at}"),
@@ -112,6 +114,18 @@ def _chapter(at: int, chapter: Chapter) -> str:
             _ranked(chapter.ranks, f"ranks-{at}", "seeds") if len(found.values) > 1 else "",
             _pairs(chapter.pairs),
         ]
+    )
+
+
+def _said(problem: Problem) -> str:
+    """Say in a line what is searched, and what for."""
+    device = "" if problem.device is None else f" on {problem.device}"
+    limits = ", ".join(f"{name} {limit:g}" for name, limit in problem.limits.items())
+    objective = ", ".join(f"{key} {value}" for key, value in problem.objective.items() if key != "name")
+    return (
+        f"{problem.space.make().title}{device}: {problem.objective['name']}{f' ({objective})' if objective else ''}"
+        f"{f', within {limits}' if limits else ''}; the search sees {problem.split} accuracy"
+        f"{f' after {problem.epochs} epochs' if problem.epochs else ''}."
     )
 
 

@@ -80,6 +80,7 @@ def _chapter(study: Study, given: spec.Problem, about: Mapping[str, Any], out: P
     runs = table.to_pandas()
     found = statistics.outcome(given.name, facts, runs, study.budget.model_dump())
     return Chapter(
+        given,
         found,
         statistics.curves(found),
         statistics.final(found, runs),

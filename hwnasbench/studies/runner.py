@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import traceback
 from concurrent.futures import as_completed
@@ -107,8 +108,9 @@ def run(
     if isinstance(jobs, bool) or not isinstance(jobs, int) or jobs < 1:
         raise InvalidRequest(f"jobs={jobs!r}; expected 1 or more")
     out = Path(out)
-    _claim(study, out)
+    _check_folder(study, out)
     facts = _prepare(study)
+    files.write(out / "study.json", study.model_dump_json(indent=1) + "\n")
     chunks = _chunks(study, facts)
     waiting = [left for chunk in chunks if (left := _remaining(chunk, out)) is not None]
     total, done = sum(len(chunk.runs) for chunk, _ in waiting), 0
@@ -159,17 +161,17 @@ def run_chunk(chunk: Chunk) -> Answer:
 # -- within -----------------------------------------------------------------------------------
 
 
-def _claim(study: spec.Study, out: Path) -> None:
-    """Write down what the folder is for."""
+def _check_folder(study: spec.Study, out: Path) -> None:
+    """Refuse a folder of another study."""
     path = out / "study.json"
-    if path.exists():
-        try:
-            name = json.loads(path.read_text("utf-8"))["name"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise CorruptFile(f"{path} does not say which study {out} holds: {error}; give another folder") from error
-        if name != study.name:
-            raise InvalidRequest(f"{out} holds the study {name!r}, not {study.name!r}; give another folder")
-    files.write(path, study.model_dump_json(indent=1) + "\n")
+    if not path.exists():
+        return
+    try:
+        name = json.loads(path.read_text("utf-8"))["name"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptFile(f"{path} does not say which study {out} holds: {error}; give another folder") from error
+    if name != study.name:
+        raise InvalidRequest(f"{out} holds the study {name!r}, not {study.name!r}; give another folder")
 
 
 def _prepare(study: spec.Study) -> dict[str, problems.Facts]:
@@ -305,7 +307,11 @@ def _about(study: spec.Study, facts: dict[str, problems.Facts]) -> dict[str, Any
 @contextmanager
 def _one_thread() -> Iterator[None]:
     """Keep libraries to one thread: runs share the cores, and a sum must not depend on how many there are."""
+    before = os.environ.get("OMP_NUM_THREADS")
     with ExitStack() as stack:
+        # Of those that a searcher will load.
+        os.environ["OMP_NUM_THREADS"] = "1"
+        stack.callback(_set_or_forget, "OMP_NUM_THREADS", before)
         try:
             from threadpoolctl import threadpool_limits
         except ImportError:
@@ -317,3 +323,10 @@ def _one_thread() -> Iterator[None]:
             stack.callback(torch.set_num_threads, torch.get_num_threads())
             torch.set_num_threads(1)
         yield
+
+
+def _set_or_forget(name: str, value: str | None) -> None:
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
