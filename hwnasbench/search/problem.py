@@ -239,7 +239,11 @@ class Problem:
         out = {}
         for name, ref in self.references.items():
             device = self.device if ref.device is None else ref.device
-            more = extra if ref.metric == "accuracy" else {}
+            more = dict(extra) if ref.metric == "accuracy" else {}
+            if ref.keys:
+                # How long something else was trained is its own affair.
+                more.pop("epochs", None)
+                more.update(ref.keys)
             out[name] = self._ask(vectors, (ref.metric,), device, more)[ref.metric].to_numpy(np.float64)
         return out
 

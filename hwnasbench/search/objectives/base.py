@@ -10,6 +10,10 @@ import numpy as np
 from hwnasbench.errors import InvalidRequest, UnknownName
 from hwnasbench.vocabulary import METRICS
 
+#: Keys that a reference may state.
+_KEYS = ("dataset", "precision", "batch", "engine", "threads", "recipe", "input", "source", "kinds")
+_NUMBERS = ("batch", "threads")
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -19,27 +23,45 @@ if TYPE_CHECKING:
 
 
 class Reference(NamedTuple):
-    """A metric, and the device it is asked of where that is not the problem's own; written ``METRIC@DEVICE``."""
+    """A metric, and what is asked of it besides the problem's own request; written ``METRIC@DEVICE?KEY=VALUE,...``."""
 
     metric: str
     device: str | None
+    keys: tuple[tuple[str, str | int], ...] = ()
 
     def __str__(self) -> str:
-        return self.metric if self.device is None else f"{self.metric}@{self.device}"
+        device = "" if self.device is None else f"@{self.device}"
+        return f"{self.metric}{device}" + ("?" + ",".join(f"{k}={v}" for k, v in self.keys) if self.keys else "")
 
 
 def reference(text: str) -> Reference:
-    """Read ``METRIC`` or ``METRIC@DEVICE``.
+    """Read ``METRIC``, ``METRIC@DEVICE``, ``METRIC?KEY=VALUE,...`` or ``METRIC@DEVICE?KEY=VALUE,...``.
 
     Raises
     ------
     UnknownName
-        When there is no such metric.
+        When there is no such metric or key.
+    InvalidRequest
+        When a key has no value, or is the split, which is the problem's.
     """
-    metric, _, device = str(text).partition("@")
+    head, _, tail = str(text).partition("?")
+    metric, _, device = head.partition("@")
     if metric not in METRICS:
         raise UnknownName("metric", metric, METRICS)
-    return Reference(metric, device or None)
+    return Reference(metric, device or None, tuple(_key(str(text), part) for part in tail.split(",") if part))
+
+
+def _key(text: str, part: str) -> tuple[str, str | int]:
+    name, _, value = part.partition("=")
+    if name not in _KEYS:
+        raise UnknownName("key", name, _KEYS)
+    if not value:
+        raise InvalidRequest(f"{text!r}: {name} has no value; expected {name}=VALUE")
+    if name not in _NUMBERS:
+        return name, value
+    if not value.isdecimal():
+        raise InvalidRequest(f"{text!r}: {name}={value}; expected an integer")
+    return name, int(value)
 
 
 def upward(metric: str) -> bool:
@@ -53,7 +75,7 @@ class Objective(ABC):
     Attributes
     ----------
     metrics : tuple of str
-        What it looks at, each ``METRIC`` or ``METRIC@DEVICE``; of accuracy the searcher's split.
+        What it looks at, as `reference` reads them; of accuracy the searcher's split.
     count : int
         How many scores it gives.
     paper : str

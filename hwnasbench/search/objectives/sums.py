@@ -1,0 +1,114 @@
+"""Objectives that add: accuracy, as a share of 1, against a cost over a reference."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hwnasbench.errors import UnknownName
+from hwnasbench.search.objectives.base import Objective, check
+from hwnasbench.search.objectives.numbers import positive, share
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hwnasbench.search.objectives.base import Floats
+
+#: Accuracies are stored in %.
+_PERCENT = 100.0
+_MONAS = (
+    "C.-H. Hsu et al., MONAS: Multi-Objective Neural Architecture Search using Reinforcement Learning, 2018 (recalled)"  # noqa: E501
+)
+FORMS = ("weighted", "cost_threshold", "accuracy_threshold")
+
+
+class Monas(Objective):
+    """MONAS's three rewards of accuracy and a cost, both as shares.
+
+    Parameters
+    ----------
+    form : {"weighted", "cost_threshold", "accuracy_threshold"}
+        ``alpha x accuracy - (1 - alpha) x cost``; ``accuracy`` where the cost is below its threshold, else 0;
+        ``1 - cost`` where accuracy is above its threshold, else 0.
+    reference : float
+        The cost, in its own unit, that counts as 1.
+    alpha : float
+        Of the first form.
+    threshold : float
+        Of the second form in the cost's unit, of the third in % of accuracy.
+    cost : str
+        Energy, or another metric such as macs.
+    """
+
+    paper = _MONAS
+
+    def __init__(
+        self,
+        form: str = "weighted",
+        *,
+        reference: float,
+        alpha: float = 0.5,
+        threshold: float | None = None,
+        cost: str = "energy",
+    ) -> None:
+        if form not in FORMS:
+            raise UnknownName("form of monas", form, FORMS)
+        self._form, self._alpha = form, share("monas", "alpha", alpha)
+        self._reference = positive("monas", "reference", reference)
+        self._threshold = 0.0 if form == "weighted" else positive("monas", "threshold", threshold)
+        self.metrics = check(("accuracy", cost))
+
+    def score(self, values: Mapping[str, Floats]) -> Floats:
+        accuracy, cost = values["accuracy"] / _PERCENT, values[self.metrics[1]] / self._reference
+        if self._form == "weighted":
+            return np.asarray(self._alpha * accuracy - (1 - self._alpha) * cost)
+        if self._form == "cost_threshold":
+            return np.where(values[self.metrics[1]] < self._threshold, accuracy, 0.0)
+        return np.where(values["accuracy"] > self._threshold, 1 - cost, 0.0)
+
+
+class Weighted(Objective):
+    """``(1 - t) x accuracy - t x latency / reference``.
+
+    The survey prints the latency with a plus sign, though a larger t is to favour it: so it is taken with a minus here.
+
+    Parameters
+    ----------
+    t : float
+        From 0 to 1; larger favours a lower cost.
+    reference : float
+        The cost, in its own unit, that counts as 1.
+    cost : str
+    """
+
+    def __init__(self, t: float, *, reference: float, cost: str = "latency") -> None:
+        self._t, self._reference = share("weighted", "t", t), positive("weighted", "reference", reference)
+        self.metrics = check(("accuracy", cost))
+
+    def score(self, values: Mapping[str, Floats]) -> Floats:
+        accuracy, cost = values["accuracy"] / _PERCENT, values[self.metrics[1]] / self._reference
+        return np.asarray((1 - self._t) * accuracy - self._t * cost)
+
+
+class Apnas(Objective):
+    """``accuracy - alpha x cycles / reference cycles``.
+
+    Cycles are latency times the clock, which is the same for both: the ratio is that of the latencies.
+
+    Parameters
+    ----------
+    alpha : float
+        Above 0.
+    reference : float
+        Latency in ms that counts as 1.
+    """
+
+    paper = "P. Achararit et al., APNAS: Accuracy-and-Performance-Aware Neural Architecture Search, IEEE Access 8, 2020 (recalled)"  # noqa: E501
+    metrics = ("accuracy", "latency")
+
+    def __init__(self, alpha: float, *, reference: float) -> None:
+        self._alpha, self._reference = positive("apnas", "alpha", alpha), positive("apnas", "reference", reference)
+
+    def score(self, values: Mapping[str, Floats]) -> Floats:
+        return np.asarray(values["accuracy"] / _PERCENT - self._alpha * values["latency"] / self._reference)
