@@ -33,7 +33,7 @@ class Indicators(NamedTuple):
     igd_plus : float
         Mean distance from the exact front's points; 0 is the exact front.
     epsilon : float
-        By how much the front must be moved, in the worst objective, to reach all of the exact one; 0 is the exact front.
+        By how much the front must be moved, in its worst objective, to reach the exact one; 0 is the exact front.
     """
 
     hypervolume: float

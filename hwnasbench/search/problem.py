@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from hwnasbench.errors import InvalidArchitecture, InvalidRequest, NoColumn
+from hwnasbench import predicted
+from hwnasbench.errors import AmbiguousQuery, InvalidArchitecture, InvalidRequest, NoColumn, ObjectiveFailed
+from hwnasbench.predictors.words import LOSSLESS
 from hwnasbench.search.base import INFEASIBLE
 from hwnasbench.search.moves import draw, neighbours
-from hwnasbench.search.objectives.base import Objective, reference
+from hwnasbench.search.objectives.base import Objective, Reference, reference
+from hwnasbench.vocabulary import precision_bits
 
 if TYPE_CHECKING:
     import random
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from hwnasbench.benchmark import Benchmark
     from hwnasbench.joint import JointBenchmark
     from hwnasbench.search.base import Score, Vector
+    from hwnasbench.tables.columns import Column
 
     Floats = NDArray[np.float64]
 
@@ -89,6 +94,7 @@ class Problem:
         self.many = objective.count > 1
         self.split = split
         self.references = {name: reference(name) for name in objective.metrics}
+        self._trainings: dict[tuple[str, int | None], dict[str, dict[str, Any]]] = {}
         self.fidelities = self._fidelities(epochs)
         self._tables: dict[int, dict[Vector, Score]] = {}
         self._costs: dict[Vector, float] = {}
@@ -127,11 +133,7 @@ class Problem:
         ----------
         vectors : (n, positions) array of int, or None for a whole enumerable space in index order
         """
-        epochs = self.fidelities[fidelity].epochs
-        seen: dict[str, Any] = {"split": self.split}
-        if epochs is not None:
-            seen["epochs"] = epochs
-        return self._values(vectors, seen)
+        return self._values(vectors, self._training(self.split, self.fidelities[fidelity].epochs))
 
     def costs(self, vectors: Sequence[Vector], fidelity: int = -1) -> list[float]:
         """Return the seconds that training each architecture would have taken.
@@ -175,8 +177,8 @@ class Problem:
         ----------
         vectors : (n, positions) array of int, or None for a whole enumerable space in index order
         """
-        values = self._values(vectors, self._reported)
-        return {**values, "score": self._score(values)}
+        values = self._values(vectors, self._training(REPORTED, None) if self.split == SEEN else {})
+        return {**values, "score": self._score(values, vectors)}
 
     @cached_property
     def best(self) -> Floats:
@@ -191,39 +193,84 @@ class Problem:
 
     # -- within -------------------------------------------------------------------------------
 
-    @property
-    def _reported(self) -> dict[str, Any]:
-        return {"split": REPORTED} if self.split == SEEN and self._has_accuracy({"split": REPORTED}) else {}
-
     def _fidelities(self, epochs: int | None) -> tuple[Fidelity, ...]:
-        if not any(ref.metric == "accuracy" for ref in self.references.values()):
+        accuracies = [ref for ref in self.references.values() if ref.metric == "accuracy"]
+        if not accuracies:
             return (Fidelity(None),)
+        for ref in accuracies:
+            self._check_split(ref)
         if epochs is not None:
             return (Fidelity(epochs),)
-        stated = sorted(self._epochs())
-        found = tuple(Fidelity(n) for n in stated if self._has_accuracy({"split": self.split, "epochs": n}))
-        if found:
-            return found
-        if self._has_accuracy({"split": self.split}):
-            return (Fidelity(None),)
-        raise InvalidRequest(
-            f"{self.space.name} has no {self.split} accuracy"
-            + ("; say split='test' to search and report on the same accuracy" if self.split == SEEN else "")
-        )
+        known = [n for n in self._epochs() if all(self._asked(ref, self.split, n) is not None for ref in accuracies)]
+        # Where no accuracy says how long its training was, each has one length.
+        told = [n for n in known if any("epochs" in (self._asked(ref, self.split, n) or {}) for ref in accuracies)]
+        return tuple(Fidelity(n) for n in told) or (Fidelity(None),)
 
-    def _epochs(self) -> set[int]:
-        """Return the lengths of training that columns of validation accuracy state."""
-        columns = self.bench.all_columns() if hasattr(self.bench, "all_columns") else []
-        keys = [column.keys for column in columns if column.metric == "accuracy"]
-        return {int(k["epochs"]) for k in keys if k["split"] == self.split and k["epochs"] is not None}
-
-    def _has_accuracy(self, extra: Mapping[str, Any]) -> bool:
-        some = self.space.sample_many(np.random.default_rng(0), 1)
+    def _check_split(self, ref: Reference) -> None:
+        """Refuse an accuracy that the searcher's split does not have."""
         try:
-            frame = self._ask(some, ("accuracy",), self.device, extra)
+            with suppress(AmbiguousQuery):  # of several lengths of training
+                self._column(ref, {"split": self.split})
+        except NoColumn as error:
+            hint = f": {error}"
+            if self.split == SEEN and self._asked(ref, REPORTED, None) is not None:
+                hint = "; say split='test' to search and report on the same accuracy"
+            raise InvalidRequest(f"{self.space.name} has no {self.split} {ref}{hint}") from error
+
+    def _epochs(self) -> list[int]:
+        """Return the lengths of training that columns of the searcher's split state, shortest first."""
+        columns = predicted.of_base(self._networks).all_columns()
+        keys = [column.keys for column in columns if column.metric == "accuracy"]
+        return sorted({int(k["epochs"]) for k in keys if k["split"] == self.split and k["epochs"] is not None})
+
+    @property
+    def _networks(self) -> Benchmark:
+        """What is known of the networks, also of those that come with an accelerator."""
+        found: Benchmark = getattr(self.bench, "networks", self.bench)
+        return found
+
+    def _training(self, split: str, epochs: int | None) -> dict[str, dict[str, Any]]:
+        """Return for each accuracy the keys of its training: the split, and the epochs where it states some."""
+        known = self._trainings.get((split, epochs))
+        if known is None:
+            wanted: dict[str, Any] = {"split": split} if epochs is None else {"split": split, "epochs": epochs}
+            # A report of what has no such accuracy is by the benchmark's own defaults.
+            nothing = {} if split != self.split else wanted
+            accuracies = {name: ref for name, ref in self.references.items() if ref.metric == "accuracy"}
+            asked = {name: self._asked(ref, split, epochs) for name, ref in accuracies.items()}
+            known = {name: nothing if keys is None else keys for name, keys in asked.items()}
+            self._trainings[split, epochs] = known
+        return known
+
+    def _asked(self, ref: Reference, split: str, epochs: int | None) -> dict[str, Any] | None:
+        """Return the keys of training that an accuracy answers to; None where it is not known."""
+        if epochs is not None:
+            with suppress(NoColumn):
+                self._column(ref, {"split": split, "epochs": epochs})
+                return {"split": split, "epochs": epochs}
+        try:
+            column = self._column(ref, {"split": split})
         except NoColumn:
-            return False
-        return bool(len(frame))
+            return None
+        return {"split": split} if epochs is None or column.keys["epochs"] is None else None
+
+    def _column(self, ref: Reference, extra: Mapping[str, Any]) -> Column:
+        """Return the column that answers for a reference.
+
+        Raises
+        ------
+        NoColumn
+            Also where the accuracy at another precision would stand in for the one that the reference names.
+        """
+        joint = hasattr(self.space, "accelerators")
+        device = self.space.accelerators.accelerator() if joint else ref.device or self.device
+        request = {**self.request, **extra, **dict(ref.keys)}
+        request.pop("noise", None)
+        column = self._networks.plan(device, metrics=(ref.metric,), **request).resolved[ref.metric].column
+        wanted, found = dict(ref.keys).get("precision"), column.keys["precision"]
+        if wanted not in (None, found) and min(precision_bits(str(wanted))) < LOSSLESS:
+            raise NoColumn(f"no column answers {ref} of {self.space.name!r}: it is known with precision {found!r}")
+        return column
 
     def _ask(self, vectors: Any, metrics: tuple[str, ...], device: Any, extra: Mapping[str, Any]) -> Any:
         request = {**self.request, **extra}
@@ -233,31 +280,36 @@ class Problem:
             return self.bench.query_many(vectors, metrics=metrics, **request)
         return self.bench.query_many(vectors, device, metrics=metrics, **request)
 
-    def _values(self, vectors: Any, extra: Mapping[str, Any]) -> dict[str, Floats]:
+    def _values(self, vectors: Any, training: Mapping[str, Mapping[str, Any]]) -> dict[str, Floats]:
         if vectors is None:
             vectors = np.arange(len(self.space))
-        out = {}
+        together: dict[Any, list[str]] = {}
         for name, ref in self.references.items():
-            device = self.device if ref.device is None else ref.device
-            more = dict(extra) if ref.metric == "accuracy" else {}
-            if ref.keys:
-                # How long something else was trained is its own affair.
-                more.pop("epochs", None)
-                more.update(ref.keys)
-            out[name] = self._ask(vectors, (ref.metric,), device, more)[ref.metric].to_numpy(np.float64)
+            keys = {**training.get(name, {}), **dict(ref.keys)}
+            together.setdefault((ref.device or self.device, *sorted(keys.items())), []).append(name)
+        out = {}
+        for (device, *keys), names in together.items():
+            # Metrics of one request share a simulation.
+            frame = self._ask(vectors, tuple(self.references[name].metric for name in names), device, dict(keys))
+            out.update({name: frame[self.references[name].metric].to_numpy(np.float64) for name in names})
         return out
 
-    def _score(self, values: Mapping[str, Floats]) -> Floats:
-        scores = np.array(self.objective.score(values), np.float64)
-        scores[~self.objective.feasible(values)] = INFEASIBLE
-        scores[np.isnan(scores)] = INFEASIBLE
+    def _score(self, values: Mapping[str, Floats], vectors: Any) -> Floats:
+        """Return scores, minus infinity everywhere of what breaks a constraint or has none."""
+        try:
+            scores = np.array(self.objective.score(values), np.float64)
+        except ObjectiveFailed as error:
+            arch = self.space.format(error.row if vectors is None else tuple(np.asarray(vectors)[error.row].tolist()))
+            raise ObjectiveFailed(f"{arch} of {self.space.name}: {error}", error.row) from error.__cause__
+        lacking = np.isnan(scores) | np.isneginf(scores)
+        scores[~self.objective.feasible(values) | (lacking.any(axis=1) if scores.ndim > 1 else lacking)] = INFEASIBLE
         return scores
 
     def _whole(self, level: int) -> dict[Vector, Score]:
         """Return the scores of an enumerable space by architecture, and of others none yet."""
         if not self.space.enumerable:
             return {}
-        scores = _listed(self._score(self.values(None, level)))
+        scores = _listed(self._score(self.values(None, level), None))
         return dict(zip(map(tuple, self.space.all_vectors().tolist()), scores, strict=True))
 
     def _learn(self, vectors: Sequence[Vector], level: int, table: dict[Vector, Score]) -> None:
@@ -275,7 +327,8 @@ class Problem:
         nothing: Score = (INFEASIBLE,) * self.objective.count if self.many else INFEASIBLE
         table.update(dict.fromkeys(new, nothing))
         if real:
-            table.update(zip(real, _listed(self._score(self.values(np.array(real, np.int8), level))), strict=True))
+            array = np.array(real, np.int8)
+            table.update(zip(real, _listed(self._score(self.values(array, level), array)), strict=True))
 
     def _real(self, vector: Vector) -> bool:
         """Whether decisions within their bounds are an architecture: some spaces have rules beyond them."""
@@ -296,15 +349,18 @@ class Problem:
 
     def _check_feasible(self) -> None:
         if not self.space.enumerable:
+            self.values(self.space.sample_many(np.random.default_rng(0), 1))  # what nothing answers is said at once
             return
         values = self.values(None)
         if self.objective.feasible(values).any():
             return
-        spans = [f"{name} is {np.nanmin(v):g} to {np.nanmax(v):g}" for name, v in values.items() if np.isfinite(v).any()]
-        limits = getattr(self.objective, "limits", {})
+        spans = [
+            f"{name} is {np.nanmin(v):g} to {np.nanmax(v):g}" for name, v in values.items() if np.isfinite(v).any()
+        ]
+        limits = self.objective.constraints()
         raise InvalidRequest(
             f"no architecture of {self.space.name} is feasible"
-            + (f" within {', '.join(f'{name} {limit:g}' for name, limit in limits.items())}" if limits else "")
+            + (f" within {', '.join(limits)}" if limits else "")
             + (f"; {', '.join(spans)}" if spans else "")
         )
 
@@ -312,5 +368,3 @@ class Problem:
 def _listed(scores: Floats) -> list[Score]:
     """Return plain numbers, or tuples of them."""
     return [tuple(row) for row in scores.tolist()] if scores.ndim > 1 else scores.tolist()
-
-

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from hwnasbench.errors import InvalidRequest, UnknownName
-from hwnasbench.vocabulary import METRICS
+from hwnasbench.vocabulary import METRICS, SCOPE_KEYS
 
-#: Keys that a reference may state.
-_KEYS = ("dataset", "precision", "batch", "engine", "threads", "recipe", "input", "source", "kinds")
+#: Keys that a reference may not state: a device has a place of its own, and the others are the problem's, or a search
+#: could look at test accuracy.
+_ELSEWHERE = ("device", "split", "epochs")
 _NUMBERS = ("batch", "threads")
 
 if TYPE_CHECKING:
@@ -37,24 +38,34 @@ class Reference(NamedTuple):
 def reference(text: str) -> Reference:
     """Read ``METRIC``, ``METRIC@DEVICE``, ``METRIC?KEY=VALUE,...`` or ``METRIC@DEVICE?KEY=VALUE,...``.
 
+    The keys are those of the metric, less the device, the split and the epochs, and besides ``source`` and ``kinds``.
+
     Raises
     ------
     UnknownName
-        When there is no such metric or key.
+        When there is no such metric, or the metric has no such key.
     InvalidRequest
-        When a key has no value, or is the split, which is the problem's.
+        When a device or a key has no value, a key stands twice, or is the split or the epochs, which are the problem's.
     """
-    head, _, tail = str(text).partition("?")
-    metric, _, device = head.partition("@")
+    head, question, tail = str(text).partition("?")
+    metric, at, device = head.partition("@")
     if metric not in METRICS:
         raise UnknownName("metric", metric, METRICS)
-    return Reference(metric, device or None, tuple(_key(str(text), part) for part in tail.split(",") if part))
+    if at and not device:
+        raise InvalidRequest(f"{text!r}: no device stands after the @; expected METRIC@DEVICE")
+    keys = [_key(str(text), metric, part) for part in tail.split(",")] if question else []
+    if len(dict(keys)) < len(keys):
+        raise InvalidRequest(f"{text!r}: a key stands twice")
+    return Reference(metric, device or None, tuple(sorted(keys)))
 
 
-def _key(text: str, part: str) -> tuple[str, str | int]:
-    name, _, value = part.partition("=")
-    if name not in _KEYS:
-        raise UnknownName("key", name, _KEYS)
+def _key(text: str, metric: str, part: str) -> tuple[str, str | int]:
+    name, _, value = (word.strip() for word in part.partition("="))
+    if name in ("split", "epochs"):
+        raise InvalidRequest(f"{text!r}: the {name} is the problem's; expected Problem(..., {name}=...)")
+    known = {*SCOPE_KEYS[METRICS[metric].scope], "source", "kinds"} - {*_ELSEWHERE}
+    if name not in known:
+        raise UnknownName(f"key of {metric}", name, known)
     if not value:
         raise InvalidRequest(f"{text!r}: {name} has no value; expected {name}=VALUE")
     if name not in _NUMBERS:
@@ -102,8 +113,12 @@ class Objective(ABC):
         """
 
     def feasible(self, values: Mapping[str, Floats]) -> NDArray[np.bool_]:
-        """Tell which architectures keep the constraints: those with a value for every metric, unless a subclass has more."""
+        """Tell which architectures keep the constraints: those with a value for every metric; subclasses have more."""
         return np.logical_and.reduce([np.isfinite(values[name]) for name in self.metrics])
+
+    def constraints(self) -> list[str]:
+        """Return in words what `feasible` asks for besides values."""
+        return []
 
 
 def check(metrics: tuple[str, ...]) -> tuple[str, ...]:
@@ -179,6 +194,9 @@ class Constrained(Objective):
 
     def score(self, values: Mapping[str, Floats]) -> Floats:
         return self.objective.score(values)
+
+    def constraints(self) -> list[str]:
+        return [*self.objective.constraints(), *(f"{name} {limit:g}" for name, limit in self.limits.items())]
 
     def feasible(self, values: Mapping[str, Floats]) -> NDArray[np.bool_]:
         kept = self.objective.feasible(values)
