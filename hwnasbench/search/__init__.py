@@ -29,12 +29,15 @@ _HOMES = {"Budget": "loop", "Run": "loop", "Problem": "problem", "Searcher": "ba
 
 #: One line a searcher: its name, and the module and the class that it is.
 _REGISTRY = {
+    "ddpg": ("ddpg", "Ddpg"),
     "evolution": ("evolution", "Evolution"),
     "local_search": ("local_search", "LocalSearch"),
     "nsga2": ("nsga2", "NSGA2"),
     "nsga3": ("nsga3", "NSGA3"),
     "random": ("random", "RandomSearch"),
     "regularized_evolution": ("regularized_evolution", "RegularizedEvolution"),
+    "reinforce": ("reinforce", "Reinforce"),
+    "reinforce_lstm": ("reinforce_lstm", "ReinforceLstm"),
 }
 
 
