@@ -1,5 +1,9 @@
 """Objectives: how metrics become what a search is after.
 
+Their equations are numbered as in K. T. Chitty-Venkata and A. K. Somani, Neural Architecture Search Survey: A Hardware
+Perspective, ACM Computing Surveys 55(4), 2022, "the survey". What a cost is divided by is always an argument, never a
+minimum or maximum of the space, which no search could know.
+
 >>> from hwnasbench.search import objectives
 >>> made = objectives.make({"name": "mnasnet", "target": 10.0})
 >>> made.metrics
@@ -9,7 +13,8 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from hwnasbench.errors import InvalidRequest, UnknownName
 from hwnasbench.search.objectives.base import Constrained, Front, Metric, Objective
@@ -17,9 +22,6 @@ from hwnasbench.search.objectives.function import Function
 from hwnasbench.search.objectives.products import Codesign, EnergyDelay, MnasNet, Nahas, PerformancePerArea
 from hwnasbench.search.objectives.several import Devices, FaultTolerant
 from hwnasbench.search.objectives.sums import Apnas, Monas, Weighted
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = [
     "Apnas", "Codesign", "Constrained", "Devices", "EnergyDelay", "FaultTolerant", "Front", "Function", "Metric",
@@ -33,6 +35,7 @@ _REGISTRY: dict[str, type[Objective]] = {
     "devices": Devices,
     "energy_delay": EnergyDelay,
     "fault_tolerant": FaultTolerant,
+    "function": Function,
     "metric": Metric,
     "mnasnet": MnasNet,
     "monas": Monas,
@@ -70,7 +73,8 @@ def make(record: Mapping[str, Any]) -> Objective:
     Parameters
     ----------
     record : mapping
-        ``name``; the objective's settings (of a front ``metrics``); ``limits``, optional, makes it `Constrained`.
+        ``name``; the objective's settings (of a front ``metrics``, of a function ``MODULE:FUNCTION`` and ``metrics``);
+        ``limits``, optional, makes it `Constrained`.
 
     Raises
     ------
@@ -79,6 +83,8 @@ def make(record: Mapping[str, Any]) -> Objective:
     InvalidRequest
         When a setting is missing or out of range.
     """
+    if not isinstance(record, Mapping):
+        raise InvalidRequest(f"objective={record!r}; expected a table, such as {{'name': 'metric'}}")
     settings = dict(record)
     if "name" not in settings:
         raise InvalidRequest(f"an objective needs a name; expected one of {', '.join(names())}")

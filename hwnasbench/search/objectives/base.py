@@ -62,7 +62,9 @@ def reference(text: str) -> Reference:
 def _key(text: str, metric: str, part: str) -> tuple[str, str | int]:
     name, _, value = (word.strip() for word in part.partition("="))
     if name in ("split", "epochs"):
-        raise InvalidRequest(f"{text!r}: the {name} is the problem's; expected Problem(..., {name}=...)")
+        raise InvalidRequest(
+            f"{text!r}: {name} is the problem's, and of every accuracy; expected Problem(..., {name}=...)"
+        )
     known = {*SCOPE_KEYS[METRICS[metric].scope], "source", "kinds"} - {*_ELSEWHERE}
     if name not in known:
         raise UnknownName(f"key of {metric}", name, known)

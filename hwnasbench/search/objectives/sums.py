@@ -8,6 +8,7 @@ import numpy as np
 
 from hwnasbench.errors import UnknownName
 from hwnasbench.search.objectives.base import Objective, check
+from hwnasbench.search.objectives.numbers import cost as cost_of
 from hwnasbench.search.objectives.numbers import positive, share
 
 if TYPE_CHECKING:
@@ -18,13 +19,13 @@ if TYPE_CHECKING:
 #: Accuracies are stored in %.
 _PERCENT = 100.0
 _MONAS = (
-    "C.-H. Hsu et al., MONAS: Multi-Objective Neural Architecture Search using Reinforcement Learning, 2018 (recalled)"  # noqa: E501
+    "C.-H. Hsu et al., MONAS: Multi-Objective Neural Architecture Search using Reinforcement Learning, 2018 (recalled)"
 )
 FORMS = ("weighted", "cost_threshold", "accuracy_threshold")
 
 
 class Monas(Objective):
-    """MONAS's three rewards of accuracy and a cost, both as shares.
+    """MONAS's three rewards of accuracy and a cost, both as shares: equations (3) to (5) of the survey.
 
     Parameters
     ----------
@@ -32,13 +33,14 @@ class Monas(Objective):
         ``alpha x accuracy - (1 - alpha) x cost``; ``accuracy`` where the cost is below its threshold, else 0;
         ``1 - cost`` where accuracy is above its threshold, else 0.
     reference : float
-        The cost, in its own unit, that counts as 1.
+        The cost, in its own unit, that counts as 1; of the first form and the third. In the third an architecture of a
+        larger cost scores less than one that misses the threshold.
     alpha : float
         Of the first form.
     threshold : float
         Of the second form in the cost's unit, of the third in % of accuracy.
     cost : str
-        Energy, or another metric such as macs.
+        Energy, or another metric; by the survey MACs stand in for power in the second form.
     """
 
     paper = _MONAS
@@ -47,7 +49,7 @@ class Monas(Objective):
         self,
         form: str = "weighted",
         *,
-        reference: float,
+        reference: float | None = None,
         alpha: float = 0.5,
         threshold: float | None = None,
         cost: str = "energy",
@@ -55,9 +57,9 @@ class Monas(Objective):
         if form not in FORMS:
             raise UnknownName("form of monas", form, FORMS)
         self._form, self._alpha = form, share("monas", "alpha", alpha)
-        self._reference = positive("monas", "reference", reference)
+        self._reference = 1.0 if form == "cost_threshold" else positive("monas", "reference", reference)
         self._threshold = 0.0 if form == "weighted" else positive("monas", "threshold", threshold)
-        self.metrics = check(("accuracy", cost))
+        self.metrics = check(("accuracy", cost_of("monas", "cost", cost)))
 
     def score(self, values: Mapping[str, Floats]) -> Floats:
         accuracy, cost = values["accuracy"] / _PERCENT, values[self.metrics[1]] / self._reference
@@ -71,7 +73,8 @@ class Monas(Objective):
 class Weighted(Objective):
     """``(1 - t) x accuracy - t x latency / reference``.
 
-    The survey prints the latency with a plus sign, though a larger t is to favour it: so it is taken with a minus here.
+    Equation (6) of the survey, which prints the latency with a plus sign, though a larger t is to favour a low one: it
+    is taken with a minus here.
 
     Parameters
     ----------
@@ -84,7 +87,7 @@ class Weighted(Objective):
 
     def __init__(self, t: float, *, reference: float, cost: str = "latency") -> None:
         self._t, self._reference = share("weighted", "t", t), positive("weighted", "reference", reference)
-        self.metrics = check(("accuracy", cost))
+        self.metrics = check(("accuracy", cost_of("weighted", "cost", cost)))
 
     def score(self, values: Mapping[str, Floats]) -> Floats:
         accuracy, cost = values["accuracy"] / _PERCENT, values[self.metrics[1]] / self._reference
@@ -94,7 +97,8 @@ class Weighted(Objective):
 class Apnas(Objective):
     """``accuracy - alpha x cycles / reference cycles``.
 
-    Cycles are latency times the clock, which is the same for both: the ratio is that of the latencies.
+    Cycles are latency times the clock of the device, which is the same for both: the ratio is that of the latencies. In
+    a space of accelerators that chooses the clock it is the latency, and not the cycles, that is weighed.
 
     Parameters
     ----------
