@@ -182,6 +182,7 @@ def test_files_that_are_none(tmp_path):
         ({"space": "nasbench201", "device": "pixel3", "limits": {"latncy": 5}}, ["problems[0]", "'latency'"]),
         ({"space": "nasbench201", "device": "pixel3", "limits": {"latency": 1e-9}}, ["problems[0]", "feasible"]),
         ({"space": "nasbench201", "objective": {"name": "metrc"}}, ["problems[0]", "'metric'"]),
+        ({"space": "nasbench201", "objective": {"name": "mnasnet", "tarjet": 5.0}}, ["problems[0]", "'target'"]),
         ({"space": "nasbench201", "request": {"dataset": "cifar11"}}, ["problems[0]", "'cifar10'"]),
         ({"space": "fbnet", "device": "pixel3"}, ["problems[0]", "split='test'"]),
     ],
@@ -306,8 +307,12 @@ def test_runs_do_not_depend_on_what_was_searched_before(tmp_path):
     [
         {"space": {"base": "nasbench201", "accelerators": "eyeriss"}, "limits": {"latency": 5.0}},
         {"space": {"base": "nasbench201", "weights": [4, 8], "activations": [8]}, "device": "eyeriss"},
+        {
+            "space": {"base": "nasbench201", "accelerators": "eyeriss"},
+            "objective": {"name": "front", "metrics": ["accuracy", "latency"]},
+        },
     ],
-    ids=["joint", "mixed"],
+    ids=["joint", "mixed", "front"],
 )
 def test_spaces_made_of_others(tmp_path, problem):
     table = run(tmp_path, problems=[{"name": "made"} | problem], seeds=2, budget={"queries": 12})

@@ -10,6 +10,7 @@ from scipy import stats
 import hwnasbench
 from hwnasbench import search
 from hwnasbench.errors import InvalidArchitecture
+from hwnasbench.search.indicators import ExactFront, hypervolume_curve
 from hwnasbench.search.objectives import Constrained, Front, Metric
 from hwnasbench.studies import landscape, pictures, statistics
 from hwnasbench.studies.judging import Judge
@@ -183,7 +184,8 @@ def test_a_run_over_the_whole_space_has_no_regret(front):
     judge = Judge(front)
     run = search.run(Everything, front, queries=len(front.space))
     volume = np.asarray(judge.table(run)["report_score"])
-    assert volume[-1] == pytest.approx(judge.best, rel=1e-12)
+    assert judge.best == 1.0
+    assert volume[-1] == pytest.approx(1.0, rel=1e-12)
     assert (np.diff(volume) >= -1e-12).all()
     assert volume[0] < volume[-1]
 
@@ -199,7 +201,11 @@ def test_the_volume_of_two_objectives_by_hand(front):
     costs = costs[np.argsort(costs[:, 0])]
     edges = np.append(costs[:, 0], 1.1)
     area = sum((edges[i + 1] - edges[i]) * (1.1 - costs[: i + 1, 1].min()) for i in range(len(costs)))
-    assert np.asarray(judge.table(run)["report_score"])[-1] == pytest.approx(area)
+    exact = ExactFront(front)
+    share = np.asarray(judge.table(run)["report_score"])[-1]
+    assert share == pytest.approx(area / exact.indicators(best).hypervolume)
+    assert share == pytest.approx(exact.indicators(scores).hypervolume_share)
+    assert share == pytest.approx(hypervolume_curve(run)[-1])  # seen and reported accuracy are the same here
 
 
 def test_what_is_no_architecture_has_no_name():

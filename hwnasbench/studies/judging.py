@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from hwnasbench.errors import InvalidArchitecture, MissingExtra
+from hwnasbench.errors import InvalidArchitecture, InvalidRequest, MissingExtra
 from hwnasbench.studies import problems
 from hwnasbench.vectors import non_dominated
 
@@ -41,9 +41,9 @@ class Judge:
 
     A run for one best score is judged by the score, with test accuracy, of the best that it has seen. One for a front
     is judged by the hypervolume, with test accuracy, of what it has seen that nothing else it has seen beats: each
-    objective is scaled so that the exact front of the space goes from 0 (best) to 1, and the reference lies at 1.1.
-    Where a space cannot be enumerated, the front of 2,000 architectures drawn with a fixed seed stands for the exact
-    one.
+    objective is scaled so that the exact front of the space goes from 0 (best) to 1, the reference lies at 1.1, and
+    the volume is a share of that of the exact front. Where a space cannot be enumerated, the front of 2,000
+    architectures drawn with a fixed seed stands for the exact one, and a share may pass 1.
 
     Parameters
     ----------
@@ -56,9 +56,11 @@ class Judge:
     @cached_property
     def best(self) -> float | None:
         """What nothing beats, in the unit of ``report_score``; None where the space cannot be enumerated."""
+        if self.problem.many and not self._whole_volume > 0:
+            raise InvalidRequest(f"the front of {self.problem.space.name} has no volume; expected other objectives")
         if not self.problem.space.enumerable:
             return None
-        return self._volume(self.problem.best) if self.problem.many else float(self.problem.best[0])
+        return 1.0 if self.problem.many else float(self.problem.best[0])
 
     def table(self, run: Run) -> pa.Table:
         """Return one row an evaluation: what was asked and told, and the report of the best so far."""
@@ -107,7 +109,7 @@ class Judge:
             members = sorted({row for _, front in changes for row in front})
             said = dict(zip(members, self._report(run.vectors[members])["score"], strict=True))
             for row, front in changes:
-                volume[row:] = self._volume(np.array([said[member] for member in front]))
+                volume[row:] = self._share(np.array([said[member] for member in front]))
         return {"report_score": volume}
 
     @cached_property
@@ -133,23 +135,31 @@ class Judge:
         return pa.array([_string(space, vector) for vector in map(tuple, vectors.tolist())], pa.string())
 
     @cached_property
-    def _scale(self) -> tuple[Floats, Floats]:
-        """Return the best of each objective on the front, and how far the front goes from there."""
+    def _front_known(self) -> Floats:
+        """The exact front, or that of a sample."""
         if self.problem.space.enumerable:
-            front = self.problem.best
-        else:
-            drawn = self.problem.space.sample_many(np.random.default_rng(0), _SAMPLE)
-            scores = self.problem.report(drawn)["score"]
-            finite = scores[np.isfinite(scores).all(axis=1)]
-            front = finite[non_dominated(-finite)]
-        if not len(front):
-            return np.zeros(self.problem.objective.count), np.ones(self.problem.objective.count)
-        span = np.ptp(front, axis=0)
-        return front.max(axis=0), np.where(span > 0, span, 1.0)
+            return self.problem.best
+        drawn = self.problem.space.sample_many(np.random.default_rng(0), _SAMPLE)
+        scores = self.problem.report(drawn)["score"]
+        finite = scores[np.isfinite(scores).all(axis=1)]
+        if not len(finite):
+            raise InvalidRequest(
+                f"none of {_SAMPLE} architectures of {self.problem.space.name} drawn at random is feasible: there is "
+                "nothing to measure fronts by; expected wider limits"
+            )
+        return finite[non_dominated(-finite)]
+
+    def _share(self, scores: Floats) -> float:
+        """Return the hypervolume of scores over that of the known front."""
+        return self._volume(scores) / self._whole_volume
+
+    @cached_property
+    def _whole_volume(self) -> float:
+        return self._volume(self._front_known)
 
     def _volume(self, scores: Floats) -> float:
-        top, span = self._scale
-        costs = (top - scores[np.isfinite(scores).all(axis=1)]) / span
+        span = np.ptp(self._front_known, axis=0)
+        costs = (self._front_known.max(axis=0) - scores) / np.where(span > 0, span, 1.0)
         inside = costs[(costs < _REFERENCE).all(axis=1)]
         return float(self._indicator(inside)) if len(inside) else 0.0
 

@@ -108,7 +108,8 @@ def _label(name: str, device: object) -> str:
     at = ref.device or device
     metric = METRICS[ref.metric]
     on = f" on {at}" if at is not None and metric.scope == "device" else ""
-    return ref.metric + on + (f" [{metric.unit}]" if metric.unit != "1" else "")
+    keys = f" ({', '.join(str(value) for _, value in ref.keys)})" if ref.keys else ""
+    return ref.metric + keys + on + (f" [{metric.unit}]" if metric.unit != "1" else "")
 
 
 def _found(runs: pd.DataFrame, many: bool) -> dict[str, list[str]]:

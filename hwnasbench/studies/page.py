@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from hwnasbench.search.objectives.base import reference
 from hwnasbench.studies import charts
 from hwnasbench.studies.palette import colours
 from hwnasbench.studies.statistics import LEVEL
+from hwnasbench.vocabulary import METRICS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +29,7 @@ table { border-collapse: collapse; margin: 1em 0; display: block; overflow-x: au
 th, td { padding: .25em .7em; border-bottom: 1px solid #ddd; text-align: right; white-space: nowrap; }
 th:first-child, td:first-child, td.word, th.word { text-align: left; }
 code, pre { font-size: 12px; background: #f6f6f6; } pre { padding: 1em; overflow-x: auto; }
+td.word { white-space: normal; }
 .note { color: #555; } .dot { display: inline-block; width: .7em; height: .7em; border-radius: 50%; }
 """
 
@@ -120,13 +123,20 @@ def _chapter(at: int, chapter: Chapter) -> str:
 def _said(problem: Problem) -> str:
     """Say in a line what is searched, and what for."""
     device = "" if problem.device is None else f" on {problem.device}"
-    limits = ", ".join(f"{name} {limit:g}" for name, limit in problem.limits.items())
-    objective = ", ".join(f"{key} {value}" for key, value in problem.objective.items() if key != "name")
+    limits = "".join(f", {_limit(name, value)}" for name, value in problem.limits.items())
+    settings = {"metric": "accuracy"} if problem.objective == {"name": "metric"} else problem.objective
+    objective = ", ".join(f"{key} = {value}" for key, value in settings.items() if key != "name")
+    epochs = f" after {problem.epochs} epochs" if problem.epochs else ""
     return (
-        f"{problem.space.make().title}{device}: {problem.objective['name']}{f' ({objective})' if objective else ''}"
-        f"{f', within {limits}' if limits else ''}; the search sees {problem.split} accuracy"
-        f"{f' after {problem.epochs} epochs' if problem.epochs else ''}."
+        f"{problem.space.make().title}{device}. Objective: {problem.objective['name']} ({objective}){limits}. "
+        f"The search sees {problem.split} accuracy{epochs}."
     )
+
+
+def _limit(name: str, value: float) -> str:
+    metric = METRICS[reference(name).metric]
+    unit = "" if metric.unit == "1" else f" {metric.unit}"
+    return f"{name} at {'least' if metric.direction == 'max' else 'most'} {value:g}{unit}"
 
 
 def _final(chapter: Chapter) -> str:

@@ -54,12 +54,24 @@ def anytime(found: Outcome, table: pd.DataFrame, title: str) -> Figure:
             axes.plot(along, rows["median"], color=colour, lw=1.5, label=searcher)
             axes.fill_between(along, rows["q25"], rows["q75"], color=colour, alpha=0.18, lw=0)
         axes.set(xlabel=_UNITS[found.unit], ylabel=f"{found.measure}, as reported", title=title, xscale="log")
-        lowest = table["q25"].min()
-        if found.sign < 0 and lowest > 0:
-            axes.set_yscale("log")
+        if found.sign < 0:
+            _down_to_nothing(axes, table)
         axes.grid(alpha=0.25, lw=0.5)
         axes.legend(fontsize=8)
     return figure
+
+
+def _down_to_nothing(axes: Any, table: pd.DataFrame) -> None:
+    """Make the axis of a regret logarithmic; where there is none left, linear below the least that there was."""
+    values = table[["median", "q25", "q75"]].to_numpy(np.float64).ravel()
+    positive = values[values > 0]
+    if not len(positive):
+        return
+    if np.nanmin(values) > 0:
+        axes.set_yscale("log")
+        return
+    axes.set_yscale("symlog", linthresh=float(positive.min()), linscale=0.4)
+    axes.set_ylim(bottom=0.0)
 
 
 def pareto(seen: Landscape, title: str) -> Figure:
@@ -87,15 +99,19 @@ def pareto(seen: Landscape, title: str) -> Figure:
 
 
 def critical_difference(found: Ranks, title: str) -> Figure:
-    """Draw mean ranks on a line, 1 at the left; a bar joins searchers that do not differ."""
+    """Draw mean ranks on a line, 1 at the left; a bar joins searchers that do not differ.
+
+    The form is that of J. Demsar, JMLR 7, 2006 (recalled).
+    """
     ordered = sorted(found.mean.items(), key=lambda item: (item[1], item[0]))
     k, shade = len(ordered), colours(list(found.mean))
     joined = cliques([rank for _, rank in ordered], found.critical)
-    height = 1.3 + 0.24 * k
+    left = (k + 1) // 2
+    below = -0.35 - 0.16 * len(joined)
     with mpl.rc_context(_SETTINGS):
-        figure = Figure(figsize=(5.5, height), layout="constrained")
+        figure = Figure(figsize=(5.5, 1.2 + 0.16 * len(joined) + 0.24 * left), layout="constrained")
         axes = figure.add_subplot()
-        axes.set(xlim=(1, max(k, 2)), ylim=(-0.6 - 0.16 * len(joined) - 0.3 * k, 1.0), yticks=[], title=title)
+        axes.set(xlim=(1, max(k, 2)), ylim=(below - 0.3 * left, 1.0), yticks=[], title=title)
         axes.spines[["left", "right", "bottom"]].set_visible(False)
         axes.spines["top"].set_position(("data", 0))
         axes.xaxis.tick_top()
@@ -105,14 +121,15 @@ def critical_difference(found: Ranks, title: str) -> Figure:
             axes.plot([1, 1 + min(found.critical, k - 1)], [0.65, 0.65], color=FRONT, lw=1.5)
             axes.text(1, 0.72, f"critical difference {found.critical:.2f}{beyond}", va="bottom", fontsize=8)
         for place, (first, last) in enumerate(joined):
-            level = -0.12 - 0.16 * place
+            level = -0.14 - 0.16 * place
             axes.plot([ordered[first][1] - 0.02, ordered[last][1] + 0.02], [level, level], color=FRONT, lw=3)
         for place, (name, rank) in enumerate(ordered):
-            level = -0.3 - 0.16 * len(joined) - 0.3 * place
-            axes.plot([rank, rank], [0, level], color=shade[name], lw=1)
-            left = rank > (1 + k) / 2
-            axes.text(rank, level, f"{name} {rank:.2f}  " if left else f"  {name} {rank:.2f}", va="center",
-                      ha="right" if left else "left", color=shade[name])  # fmt: skip
+            # From the sides inwards, so that no line crosses another.
+            level = below - 0.3 * (place if place < left else k - 1 - place)
+            edge = 1 if place < left else max(k, 2)
+            axes.plot([rank, rank, edge], [0, level, level], color=shade[name], lw=1, clip_on=False)
+            text = f"{name} {rank:.2f} " if place < left else f" {name} {rank:.2f}"
+            axes.text(edge, level, text, va="center", ha="right" if place < left else "left", color=shade[name])
     return figure
 
 

@@ -43,16 +43,8 @@ class Facts(NamedTuple):
 
 def objective(table: Mapping[str, Any], limits: Mapping[str, float]) -> Objective:
     """Make an objective of its table in a study, within limits."""
-    made = _temporary(table)
+    made = objectives.make(table)
     return objectives.Constrained(made, limits) if limits else made
-
-
-def _temporary(table: Mapping[str, Any]) -> Objective:
-    given = dict(table)
-    name = given.pop("name")
-    if name == "front":
-        return objectives.Front(*given.pop("metrics"))
-    return objectives.Metric(**given)
 
 
 def make(problem: spec.Problem) -> search.Problem:
@@ -88,7 +80,7 @@ def sources(problem: search.Problem) -> list[str]:
         splits: list[dict[str, Any]] = [{"split": problem.split}, {}] if ref.metric == "accuracy" else [{}]
         device = ref.device or problem.device
         for extra in splits:
-            request = {**problem.request, **extra, "metrics": (ref.metric,)}
+            request = {**problem.request, **extra, **dict(ref.keys), "metrics": (ref.metric,)}
             if device is not None:
                 request["device"] = device
             found |= set(problem.bench.query_many(some, **request).attrs["sources"])

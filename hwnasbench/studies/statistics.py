@@ -198,8 +198,9 @@ def pairs(found: Outcome) -> pd.DataFrame:
     for a, b in combinations(last, 2):
         difference = last[a] - last[b]
         p = float(stats.wilcoxon(difference).pvalue) if difference.any() else 1.0
-        rows.append({"problem": found.problem, "first": a, "second": b})
-        rows[-1] |= {"difference": found.sign * float(np.median(difference)), "p": p, "ahead": _ahead(a, b, difference)}
+        median = found.sign * float(np.median(difference)) + 0.0  # no -0
+        rows.append({"problem": found.problem, "first": a, "second": b, "difference": median})
+        rows[-1] |= {"p": p, "ahead": _ahead(a, b, difference)}
     corrected = holm([row["p"] for row in rows])
     for row, p in zip(rows, corrected, strict=True):
         ahead = row.pop("ahead")
