@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from hwnasbench.errors import InvalidArchitecture, InvalidRequest, MissingExtra
+from hwnasbench.search.indicators import fronts
 from hwnasbench.studies import problems
 from hwnasbench.vectors import non_dominated
 
@@ -90,20 +91,8 @@ class Judge:
         return columns
 
     def _front(self, run: Run) -> dict[str, Any]:
-        """Keep the front of what was seen, and take its volume whenever it changes."""
-        kept: list[int] = []
-        changes: list[tuple[int, list[int]]] = []
-        known: set[bytes] = set()
-        for row, score in enumerate(run.scores):
-            name = run.vectors[row].tobytes()
-            if name in known or not np.isfinite(score).all():
-                continue
-            known.add(name)
-            others = run.scores[kept]
-            if kept and ((others >= score).all(axis=1) & (others > score).any(axis=1)).any():
-                continue
-            kept = [old for old, other in zip(kept, others, strict=True) if not _beats(score, other)] + [row]
-            changes.append((row, kept))
+        """Take the volume of the front of what was seen, whenever it changes."""
+        changes = fronts(run)
         volume = np.zeros(len(run))
         if changes:
             members = sorted({row for _, front in changes for row in front})
@@ -170,10 +159,6 @@ class Judge:
         except ImportError as error:
             raise MissingExtra("a study of fronts needs pymoo: pip install 'hwnasbench[study]'") from error
         return HV(ref_point=np.full(self.problem.objective.count, _REFERENCE))
-
-
-def _beats(score: Floats, other: Floats) -> bool:
-    return bool((score >= other).all() and (score > other).any())
 
 
 def _string(space: Any, vector: tuple[int, ...]) -> str | None:
