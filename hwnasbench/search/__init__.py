@@ -29,15 +29,21 @@ _HOMES = {"Budget": "loop", "Run": "loop", "Problem": "problem", "Searcher": "ba
 
 #: One line a searcher: its name, and the module and the class that it is.
 _REGISTRY = {
+    "bayesian_gp": ("bayesian_gp", "BayesianGp"),
+    "bayesian_tree": ("bayesian_tree", "BayesianTree"),
     "ddpg": ("ddpg", "Ddpg"),
     "evolution": ("evolution", "Evolution"),
+    "hyperband": ("halving", "Hyperband"),
     "local_search": ("local_search", "LocalSearch"),
     "nsga2": ("nsga2", "NSGA2"),
     "nsga3": ("nsga3", "NSGA3"),
+    "predictor_guided": ("predictor_guided", "PredictorGuided"),
     "random": ("random", "RandomSearch"),
     "regularized_evolution": ("regularized_evolution", "RegularizedEvolution"),
     "reinforce": ("reinforce", "Reinforce"),
     "reinforce_lstm": ("reinforce_lstm", "ReinforceLstm"),
+    "successive_halving": ("halving", "SuccessiveHalving"),
+    "tpe": ("tpe", "Tpe"),
 }
 
 

@@ -38,6 +38,8 @@ class Searcher(ABC):
         The registered name, what it is called, and where it was published.
     many : bool
         Whether scores are tuples, one number an objective.
+    needs_fidelities : bool
+        Whether it takes accuracies after trainings of different lengths.
     fidelity : int
         Which of `Problem.fidelities` the vectors asked last are to be evaluated at; the last one, the most faithful, by
         default.
@@ -50,6 +52,7 @@ class Searcher(ABC):
     title: ClassVar[str]
     paper: ClassVar[str]
     many: ClassVar[bool] = False
+    needs_fidelities: ClassVar[bool] = False
     fidelity: int = -1
 
     def __init__(self, problem: Problem, seed: int) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hwnasbench.search.base import Score, Vector
     from hwnasbench.search.problem import Problem
 
-# HAQ's constants, recalled but for those that are read in mit-han-lab/haq lib/rl/ddpg.py and rl_quantize.py.
+# HAQ's constants (recalled).
 _HIDDEN, _ACTOR_RATE, _CRITIC_RATE, _SOFT = 300, 1e-4, 1e-3, 0.01
 _NOISE, _NOISE_DECAY, _MEMORY, _BATCH, _MOMENTUM = 0.5, 0.99, 2000, 64, 0.5
 #: Steps of learning after an episode.
@@ -42,8 +42,8 @@ class Ddpg(Searcher):
     name = "ddpg"
     title = "DDPG"
     paper = (
-        "K. Wang et al., HAQ: Hardware-Aware Automated Quantization with Mixed Precision, CVPR 2019; T. P. Lillicrap et "
-        "al., Continuous Control with Deep Reinforcement Learning, ICLR 2016 (both recalled)"
+        "K. Wang et al., HAQ: Hardware-Aware Automated Quantization with Mixed Precision, CVPR 2019; T. P. Lillicrap "
+        "et al., Continuous Control with Deep Reinforcement Learning, ICLR 2016 (both recalled)"
     )
 
     def __init__(self, problem: Problem, seed: int, *, warm_up: int = 20) -> None:
@@ -66,7 +66,7 @@ class Ddpg(Searcher):
         self._warm_up, self._episodes = warm_up, 0
         self._episode: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
 
-    def ask(self, n: int) -> list[Vector]:  # noqa: ARG002 - the agent learns after each episode
+    def ask(self, n: int) -> list[Vector]:
         """Walk the decisions once."""
         positions = len(self._choices)
         states, actions = np.zeros((positions, positions + 3), np.float32), np.zeros(positions, np.float32)
@@ -83,7 +83,7 @@ class Ddpg(Searcher):
         chosen = np.minimum((actions * self._choices).astype(int), self._choices - 1)
         return [tuple(chosen.tolist())]
 
-    def tell(self, vectors: Sequence[Vector], scores: Sequence[Score]) -> None:  # noqa: ARG002 - one, the last episode
+    def tell(self, vectors: Sequence[Vector], scores: Sequence[Score]) -> None:
         """Remember the episode, and learn from some that are remembered."""
         assert self._episode is not None
         states, actions = self._episode

@@ -116,7 +116,7 @@ class Objective(ABC):
 
     def feasible(self, values: Mapping[str, Floats]) -> NDArray[np.bool_]:
         """Tell which architectures keep the constraints: those with a value for every metric; subclasses have more."""
-        return np.logical_and.reduce([np.isfinite(values[name]) for name in self.metrics])
+        return np.asarray(np.logical_and.reduce([np.isfinite(values[name]) for name in self.metrics]))
 
     def constraints(self) -> list[str]:
         """Return in words what `feasible` asks for besides values."""
@@ -169,7 +169,7 @@ class Front(Objective):
         self._signs = np.array([1.0 if upward(name) else -1.0 for name in self.metrics])
 
     def score(self, values: Mapping[str, Floats]) -> Floats:
-        return np.stack([values[name] for name in self.metrics], axis=-1) * self._signs
+        return np.asarray(np.stack([values[name] for name in self.metrics], axis=-1) * self._signs)
 
 
 class Constrained(Objective):
