@@ -72,7 +72,7 @@ class BayesianGp(Searcher):
         from botorch.acquisition.analytic import LogExpectedImprovement
         from botorch.fit import fit_gpytorch_mll
         from botorch.models import SingleTaskGP
-        from botorch.models.utils.gpytorch_modules import get_covar_module_with_dim_scaled_prior
+        from gpytorch.kernels import RBFKernel, ScaleKernel
         from gpytorch.mlls import ExactMarginalLogLikelihood
 
         targets, vectors = self._seen.targets(), list(self._seen.scores)
@@ -85,7 +85,7 @@ class BayesianGp(Searcher):
             warnings.simplefilter("ignore")  # of fits that end early: the model is usable all the same
             torch.manual_seed(self.seed)
             # One length for all choices: a kernel of how many decisions differ.
-            kernel = get_covar_module_with_dim_scaled_prior(ard_num_dims=None)
+            kernel = ScaleKernel(RBFKernel())
             model = SingleTaskGP(known, torch.from_numpy(targets)[:, None], covar_module=kernel)
             steps = {"options": {"maxiter": _STEPS}}
             fit_gpytorch_mll(ExactMarginalLogLikelihood(model.likelihood, model), optimizer_kwargs=steps)

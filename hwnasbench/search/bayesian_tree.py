@@ -40,8 +40,8 @@ class BayesianTree(Searcher):
     name = "bayesian_tree"
     title = "Bayesian optimisation with trees"
     paper = (
-        "C. White et al., BANANAS: Bayesian Optimization with Neural Architectures for Neural Architecture Search, AAAI "
-        "2021 (recalled), with trees in place of its networks"
+        "C. White et al., BANANAS: Bayesian Optimization with Neural Architectures for Neural Architecture Search, "
+        "AAAI 2021 (recalled), with trees in place of its networks"
     )
 
     def __init__(self, problem: Problem, seed: int, *, first: int = 20, batch: int = 10, ensemble: int = 5) -> None:

@@ -92,7 +92,7 @@ class Hyperband(SuccessiveHalving):
 
     name = "hyperband"
     title = "Hyperband"
-    paper = "L. Li et al., Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization, JMLR 18, 2018 (recalled)"
+    paper = "L. Li et al., Hyperband: A Novel Bandit-Based Approach to Hyperparameter Optimization, JMLR 18, 2018 (recalled)"  # noqa: E501
 
     def brackets(self) -> list[tuple[int, int]]:
         """Return one bracket a fidelity."""

@@ -36,8 +36,8 @@ class PredictorGuided(Searcher):
     name = "predictor_guided"
     title = "Predictor-guided search"
     paper = (
-        "L. Dudziak et al., BRP-NAS: Prediction-based NAS using GCNs, NeurIPS 2020 (recalled), with a small perceptron on "
-        "choices in place of its graph network"
+        "L. Dudziak et al., BRP-NAS: Prediction-based NAS using GCNs, NeurIPS 2020 (recalled), with a small perceptron "
+        "on choices in place of its graph network"
     )
 
     def __init__(self, problem: Problem, seed: int, *, batch: int = 20, explore: float = 0.25) -> None:
