@@ -166,7 +166,7 @@ def fronts(run: Run) -> list[tuple[int, list[int]]]:
     kept: list[int] = []
     changes = []
     known: set[bytes] = set()
-    finite = np.isfinite(run.scores.reshape(len(run), -1)).all(axis=1).tolist()
+    finite: list[bool] = np.isfinite(run.scores.reshape(len(run), -1)).all(axis=1).tolist()  # type: ignore[assignment]
     for row, score in enumerate(run.scores):
         name = run.vectors[row].tobytes()
         if not finite[row] or name in known:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import cached_property
+from operator import contains, index
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from hwnasbench.predictors.words import LOSSLESS
 from hwnasbench.search.base import INFEASIBLE
 from hwnasbench.search.moves import draw, neighbours
 from hwnasbench.search.objectives.base import Objective, Reference, reference
+from hwnasbench.spaces.base import Space
 from hwnasbench.vocabulary import precision_bits
 
 if TYPE_CHECKING:
@@ -105,6 +107,8 @@ class Problem:
     def scores(self, vectors: Sequence[Vector], fidelity: int = -1) -> list[Score]:
         """Return what a searcher is told of architectures.
 
+        Decisions that are each one of the choices, but break a rule of the space together, are infeasible.
+
         Parameters
         ----------
         vectors : sequence of tuple of int
@@ -140,14 +144,19 @@ class Problem:
 
         Raises
         ------
+        InvalidArchitecture
+            When one is not in the space.
         NoColumn
             Where no time of training is known.
         """
         epochs = self.fidelities[fidelity].epochs
         if not self._costs:
             self._costs = self._seconds()
-        scale = 1.0 if epochs is None else float(epochs)
-        return [self._costs[vector] * scale for vector in vectors]
+        scale, costs = 1.0 if epochs is None else float(epochs), self._costs
+        try:
+            return [costs[vector] * scale for vector in vectors]
+        except (KeyError, TypeError):
+            return [costs[self._inside(vector)] * scale for vector in vectors]
 
     def forget(self) -> None:
         """Forget the scores that searches asked for, of a space that cannot be enumerated.
@@ -162,11 +171,16 @@ class Problem:
 
     def draw(self, generator: random.Random) -> Vector:
         """Return an architecture of the space, drawn uniformly."""
-        return draw(self.choices, generator)
+        vector = draw(self.choices, generator)
+        while self._ruled and not self._real(vector):
+            vector = draw(self.choices, generator)
+        return vector
 
     def neighbours(self, vector: Vector) -> list[Vector]:
         """Return every architecture that differs in exactly one decision."""
-        return neighbours(self.choices, vector)
+        if not self._ruled:
+            return neighbours(self.choices, vector)
+        return [near.vector for near in self.space.neighbours(list(vector)) if self._real(near.vector)]
 
     # -- what a report says -------------------------------------------------------------------
 
@@ -226,7 +240,8 @@ class Problem:
     @property
     def _networks(self) -> Benchmark:
         """What is known of the networks, also of those that come with an accelerator."""
-        found: Benchmark = getattr(self.bench, "networks", self.bench)
+        bench: Any = self.bench
+        found: Benchmark = getattr(bench, "networks", bench)
         return found
 
     def _training(self, split: str, epochs: int | None) -> dict[str, dict[str, Any]]:
@@ -262,8 +277,8 @@ class Problem:
         NoColumn
             Also where the accuracy at another precision would stand in for the one that the reference names.
         """
-        joint = hasattr(self.space, "accelerators")
-        device = self.space.accelerators.accelerator() if joint else ref.device or self.device
+        accelerators = getattr(self.space, "accelerators", None)
+        device = ref.device or self.device if accelerators is None else accelerators.accelerator()
         request = {**self.request, **extra, **dict(ref.keys)}
         request.pop("noise", None)
         column = self._networks.plan(device, metrics=(ref.metric,), **request).resolved[ref.metric].column
@@ -273,12 +288,13 @@ class Problem:
         return column
 
     def _ask(self, vectors: Any, metrics: tuple[str, ...], device: Any, extra: Mapping[str, Any]) -> Any:
+        bench: Any = self.bench
         request = {**self.request, **extra}
         if hasattr(self.space, "accelerators"):
             if device is not None:
                 raise InvalidRequest(f"{self.space.name} brings its own devices; {device} is another")
-            return self.bench.query_many(vectors, metrics=metrics, **request)
-        return self.bench.query_many(vectors, device, metrics=metrics, **request)
+            return bench.query_many(vectors, metrics=metrics, **request)
+        return bench.query_many(vectors, device, metrics=metrics, **request)
 
     def _values(self, vectors: Any, training: Mapping[str, Mapping[str, Any]]) -> dict[str, Floats]:
         if vectors is None:
@@ -314,21 +330,42 @@ class Problem:
 
     def _learn(self, vectors: Sequence[Vector], level: int, table: dict[Vector, Score]) -> None:
         """Score architectures that are not in the table yet."""
-        known = [tuple(vector) for vector in vectors]
-        new = [vector for vector in dict.fromkeys(known) if vector not in table]
-        for vector in new:
-            inside = len(vector) == len(self.choices) and all(
-                isinstance(v, int) and 0 <= v < n for v, n in zip(vector, self.choices, strict=True)
-            )
-            if not inside:
-                self.space.parse(list(vector))  # says what is wrong
-                raise InvalidArchitecture(f"{vector} is not an architecture of {self.space.name}")
+        new = [vector for vector in dict.fromkeys(map(self._inside, vectors)) if vector not in table]
         real = [vector for vector in new if self._real(vector)]
         nothing: Score = (INFEASIBLE,) * self.objective.count if self.many else INFEASIBLE
         table.update(dict.fromkeys(new, nothing))
         if real:
             array = np.array(real, np.int8)
             table.update(zip(real, _listed(self._score(self.values(array, level), array)), strict=True))
+
+    def _inside(self, vector: Any) -> Vector:
+        """Return decisions as plain integers.
+
+        Raises
+        ------
+        InvalidArchitecture
+            When there are too many or too few, or one is none of its choices.
+        """
+        try:
+            found = tuple([index(v) for v in vector])
+        except TypeError:
+            found = ()
+        if len(found) == len(self.choices) and all(map(contains, self._ranges, found)):
+            return found
+        if not isinstance(vector, (str, int)):
+            self.space.parse(vector)  # says what is wrong
+        raise InvalidArchitecture(
+            f"{vector!r} is not an architecture of {self.space.name}: expected {len(self.choices)} integers"
+        )
+
+    @cached_property
+    def _ranges(self) -> list[range]:
+        return [range(n) for n in self.choices]
+
+    @cached_property
+    def _ruled(self) -> bool:
+        """Whether the space has rules beyond how many choices each position has."""
+        return type(self.space)._check_vector is not Space._check_vector
 
     def _real(self, vector: Vector) -> bool:
         """Whether decisions within their bounds are an architecture: some spaces have rules beyond them."""

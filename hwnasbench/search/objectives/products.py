@@ -155,4 +155,4 @@ class EnergyDelay(Objective):
         self.metrics = ("energy", "latency", *(("area",) if area else ()))
 
     def score(self, values: Mapping[str, Floats]) -> Floats:
-        return -np.prod([values[name] for name in self.metrics], axis=0)
+        return np.asarray(-np.prod([values[name] for name in self.metrics], axis=0))

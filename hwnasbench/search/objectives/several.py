@@ -13,9 +13,11 @@ from hwnasbench.search.objectives.numbers import cost as cost_of
 from hwnasbench.search.objectives.numbers import positive, share
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hwnasbench.search.objectives.base import Floats
 
-_HOW = {"average": np.mean, "maximum": np.max}
+_HOW: dict[str, Callable[..., Floats]] = {"average": np.mean, "maximum": np.max}
 _FAULTY = "accuracy?precision=analog,recipe=noisy"
 
 
