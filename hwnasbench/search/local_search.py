@@ -12,16 +12,22 @@ if TYPE_CHECKING:
     from hwnasbench.search.base import Score, Vector
     from hwnasbench.search.problem import Problem
 
+#: How often an architecture to begin a climb at is drawn, as long as those drawn were evaluated before.
+_DRAWS = 10
+
 
 class LocalSearch(Searcher):
     """Hill climbing over all neighbours, from random architectures.
 
-    An architecture that was evaluated in an earlier climb is evaluated again only where it begins one.
+    Nothing is evaluated twice, except that a climb begins at what is known already where ten draws find nothing else.
     """
 
     name = "local_search"
     title = "Local search"
-    paper = "C. White et al., Exploring the Loss Landscape in Neural Architecture Search, UAI 2021 (recalled)"
+    paper = (
+        "C. White et al., Exploring the Loss Landscape in Neural Architecture Search, UAI 2021 (recalled; read: "
+        "naszilla/naszilla naszilla/nas_algorithms.py, whose query_full_nbhd is what is done here)"
+    )
 
     def __init__(self, problem: Problem, seed: int) -> None:
         super().__init__(problem, seed)
@@ -39,7 +45,7 @@ class LocalSearch(Searcher):
                 asked, self._waiting = self._waiting[:n], self._waiting[n:]
                 return asked
             self._climb()
-        return [self.problem.draw(self.random)]
+        return [self._start()]
 
     def tell(self, vectors: Sequence[Vector], scores: Sequence[Score]) -> None:
         """Remember the scores; once all neighbours are known, go on from the best."""
@@ -48,6 +54,13 @@ class LocalSearch(Searcher):
             self._at = vectors[0]
         elif not self._waiting:
             self._climb()
+
+    def _start(self) -> Vector:
+        for _ in range(_DRAWS - 1):
+            vector = self.problem.draw(self.random)
+            if vector not in self._known:
+                return vector
+        return self.problem.draw(self.random)
 
     def _climb(self) -> None:
         """Go to the best neighbour; begin anew where none is better."""

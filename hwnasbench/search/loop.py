@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,10 +37,10 @@ class Budget:
         if self.queries is None and self.seconds is None:
             raise InvalidRequest("a budget needs queries or seconds")
         for name, value in (("queries", self.queries), ("seconds", self.seconds)):
-            number = isinstance(value, (int, float)) and not isinstance(value, bool)
-            if value is not None and not (number and value > 0):
-                raise InvalidRequest(f"a budget of {name}={value!r}; expected more than 0")
-        if isinstance(self.queries, float):
+            number = isinstance(value, Real) and not isinstance(value, bool)
+            if value is not None and not (number and value > 0 and isfinite(value)):
+                raise InvalidRequest(f"a budget of {name}={value!r}; expected a finite number, more than 0")
+        if not isinstance(self.queries, (Integral, type(None))):
             raise InvalidRequest(f"a budget of queries={self.queries!r}; expected an integer")
 
 
@@ -74,13 +76,14 @@ class Run:
     def incumbents(self) -> NDArray[np.intp]:
         """Return the row of the best that was seen, after each evaluation.
 
-        The best is that of the highest score among those evaluated at the highest fidelity so far; the first of equals.
+        The best has the highest score of the feasible ones that were evaluated at the highest fidelity so far;
+        the first of equals. As long as nothing is feasible it is the first row.
         """
         if self.scores.ndim > 1:
             raise InvalidRequest("a search for a front has no one best architecture; see front()")
-        best, rank, found = -1, (-1, -np.inf), np.empty(len(self), np.intp)
+        best, rank, found = 0, (-1, -np.inf), np.empty(len(self), np.intp)
         for row, pair in enumerate(zip(self.fidelities.tolist(), self.scores.tolist(), strict=True)):
-            if best < 0 or pair > rank:
+            if pair > rank and pair[1] > -np.inf:
                 best, rank = row, pair
             found[row] = best
         return found
@@ -154,7 +157,8 @@ def run(searcher: Searcher, budget: Budget) -> Run:
 
 def _run(searcher: Searcher, asked: list[Vector], told: list[Any], levels: list[int], spent: list[float] | None) -> Run:
     if not asked:
-        raise InvalidRequest(f"{searcher.name} evaluated nothing: the budget is below the cost of one architecture")
+        reason = "it asked for nothing" if spent is None else "the budget is below the cost of one architecture"
+        raise InvalidRequest(f"{searcher.name} evaluated nothing: {reason}")
     return Run(
         searcher.problem,
         searcher.name,

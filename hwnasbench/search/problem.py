@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import cached_property
-from operator import contains, index
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from hwnasbench import predicted
-from hwnasbench.errors import AmbiguousQuery, InvalidArchitecture, InvalidRequest, NoColumn, ObjectiveFailed
+from hwnasbench.errors import AmbiguousQuery, InvalidRequest, NoColumn, ObjectiveFailed
 from hwnasbench.predictors.words import LOSSLESS
 from hwnasbench.search.base import INFEASIBLE
+from hwnasbench.search.membership import Membership
 from hwnasbench.search.moves import draw, neighbours
 from hwnasbench.search.objectives.base import Objective, Reference, reference
-from hwnasbench.spaces.base import Space
 from hwnasbench.vocabulary import precision_bits
 
 if TYPE_CHECKING:
@@ -93,6 +92,7 @@ class Problem:
         self.bench, self.objective, self.device, self.request = bench, objective, device, request
         self.space = bench.space
         self.choices: tuple[int, ...] = self.space.choices
+        self._members = Membership(self.space)
         self.many = objective.count > 1
         self.split = split
         self.references = {name: reference(name) for name in objective.metrics}
@@ -156,7 +156,7 @@ class Problem:
         try:
             return [costs[vector] * scale for vector in vectors]
         except (KeyError, TypeError):
-            return [costs[self._inside(vector)] * scale for vector in vectors]
+            return [costs[self._members.inside(vector)] * scale for vector in vectors]
 
     def forget(self) -> None:
         """Forget the scores that searches asked for, of a space that cannot be enumerated.
@@ -172,15 +172,16 @@ class Problem:
     def draw(self, generator: random.Random) -> Vector:
         """Return an architecture of the space, drawn uniformly."""
         vector = draw(self.choices, generator)
-        while self._ruled and not self._real(vector):
+        while not self._members.keeps_rules(vector):
             vector = draw(self.choices, generator)
         return vector
 
     def neighbours(self, vector: Vector) -> list[Vector]:
         """Return every architecture that differs in exactly one decision."""
-        if not self._ruled:
+        if not self._members.ruled:
             return neighbours(self.choices, vector)
-        return [near.vector for near in self.space.neighbours(list(vector)) if self._real(near.vector)]
+        found = [near.vector for near in self.space.neighbours(list(vector))]
+        return [near for near in found if self._members.keeps_rules(near)]
 
     # -- what a report says -------------------------------------------------------------------
 
@@ -330,50 +331,13 @@ class Problem:
 
     def _learn(self, vectors: Sequence[Vector], level: int, table: dict[Vector, Score]) -> None:
         """Score architectures that are not in the table yet."""
-        new = [vector for vector in dict.fromkeys(map(self._inside, vectors)) if vector not in table]
-        real = [vector for vector in new if self._real(vector)]
+        new = [vector for vector in dict.fromkeys(map(self._members.inside, vectors)) if vector not in table]
+        real = [vector for vector in new if self._members.keeps_rules(vector)]
         nothing: Score = (INFEASIBLE,) * self.objective.count if self.many else INFEASIBLE
         table.update(dict.fromkeys(new, nothing))
         if real:
             array = np.array(real, np.int8)
             table.update(zip(real, _listed(self._score(self.values(array, level), array)), strict=True))
-
-    def _inside(self, vector: Any) -> Vector:
-        """Return decisions as plain integers.
-
-        Raises
-        ------
-        InvalidArchitecture
-            When there are too many or too few, or one is none of its choices.
-        """
-        try:
-            found = tuple([index(v) for v in vector])
-        except TypeError:
-            found = ()
-        if len(found) == len(self.choices) and all(map(contains, self._ranges, found)):
-            return found
-        if not isinstance(vector, (str, int)):
-            self.space.parse(vector)  # says what is wrong
-        raise InvalidArchitecture(
-            f"{vector!r} is not an architecture of {self.space.name}: expected {len(self.choices)} integers"
-        )
-
-    @cached_property
-    def _ranges(self) -> list[range]:
-        return [range(n) for n in self.choices]
-
-    @cached_property
-    def _ruled(self) -> bool:
-        """Whether the space has rules beyond how many choices each position has."""
-        return type(self.space)._check_vector is not Space._check_vector
-
-    def _real(self, vector: Vector) -> bool:
-        """Whether decisions within their bounds are an architecture: some spaces have rules beyond them."""
-        try:
-            self.space.parse(list(vector))
-        except InvalidArchitecture:
-            return False
-        return True
 
     def _seconds(self) -> dict[Vector, float]:
         """Return seconds of an epoch of training, by architecture."""

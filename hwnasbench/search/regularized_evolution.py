@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from hwnasbench.errors import InvalidRequest
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from hwnasbench.search.base import Score, Vector
     from hwnasbench.search.problem import Problem
+
+_SCORE = itemgetter(0)
 
 
 class RegularizedEvolution(Searcher):
@@ -33,7 +36,8 @@ class RegularizedEvolution(Searcher):
     title = "Regularised evolution"
     paper = (
         "E. Real et al., Regularized Evolution for Image Classifier Architecture Search, AAAI 2019 (recalled); members "
-        "are drawn with replacement as in NAS-Bench-201's (read: D-X-Y/AutoDL-Projects exps/NATS-algos/regularized_ea.py)"
+        "are drawn with replacement as NAS-Bench-201's authors do (read: D-X-Y/AutoDL-Projects "
+        "exps/NATS-algos/regularized_ea.py)"
     )
 
     def __init__(self, problem: Problem, seed: int, *, population: int = 100, sample: int = 25) -> None:
@@ -52,13 +56,9 @@ class RegularizedEvolution(Searcher):
             return [self.problem.draw(self.random) for _ in range(min(n, missing))]
         number, size = self.random.random, self._size
         # Of equal scores the one drawn first is taken: vectors are not compared.
-        parent = max([members[int(number() * size)] for _ in range(self._sample)], key=_score)
+        parent = max([members[int(number() * size)] for _ in range(self._sample)], key=_SCORE)
         return [mutate(self.problem.choices, parent[1], self.random)]
 
     def tell(self, vectors: Sequence[Vector], scores: Sequence[Score]) -> None:
         """Take the children in; a full population loses its oldest members."""
         self._members.extend(zip(scores, vectors, strict=True))
-
-
-def _score(member: tuple[Score, Vector]) -> Score:
-    return member[0]
