@@ -12,7 +12,9 @@ class NSGA2(PymooSearcher):
 
     name = "nsga2"
     title = "NSGA-II"
-    paper = "K. Deb et al., A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II, IEEE TEVC 6(2), 2002 (recalled)"
+    paper = (
+        "K. Deb et al., A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II, IEEE TEVC 6(2), 2002 (recalled)"
+    )
 
     def algorithm(self, population: int) -> Any:
         """Return pymoo's NSGA2."""

@@ -63,10 +63,11 @@ class PymooSearcher(Searcher):
         """Return pymoo's algorithm."""
 
     def ask(self, n: int) -> list[Vector]:
-        """Return what is left of the generation."""
+        """Return what is left of the generation; nothing once pymoo finds no child that is new to the population."""
         if self._generation is None:
             self._generation = self._algorithm.ask()
-            self._vectors = [tuple(row) for row in self._generation.get("X").tolist()]
+            found = [] if self._generation is None else self._generation.get("X").tolist()
+            self._vectors = [tuple(row) for row in found]
         first = len(self._told)
         return self._vectors[first : first + n]
 
