@@ -24,7 +24,7 @@ MEASUREMENTS = Path(__file__).parents[2] / "measurements"
 _WHOLE = {"networks": published.DATASET, "32px": cells.DATASETS["32px"]}
 
 
-def fits(sources: Path) -> Iterator[Fit]:  # noqa: ARG001 - as the other modules' fits
+def fits(sources: Path) -> Iterator[Fit]:
     """Yield the fit of every processor whose measurements are there."""
     for name in sorted(path.name for path in MEASUREMENTS.glob("*") if path.name in catalog()):
         device = catalog()[name]
