@@ -76,7 +76,7 @@ def simulated_row(device: Device) -> str:
         device.cost["model"],
         ", ".join(device.cost["precisions"]),
         *(str(counts[word]) for word in EVIDENCE),
-        ", ".join(sorted({source for card in cards for source in re.findall(r"([a-z_0-9]+):", card["source"])})),
+        ", ".join(sorted({source for card in cards for source in re.findall(r"([a-z_0-9-]+):", card["source"])})),
     ]
     return "| " + " | ".join(cells) + " |"
 

@@ -105,3 +105,19 @@ def test_values_are_finite_everywhere() -> None:
     costs = roofline.cost(Layers(table), roofline.values({}))
     assert np.isfinite(costs.latency).all()
     assert np.isfinite(costs.energy).all()
+
+
+@pytest.mark.slow
+def test_the_fit_to_own_measurements_is_what_fitting_gives() -> None:
+    from surrogates.fits import own
+
+    (found,) = (fit for fit in own.fits(Path()) if fit.device == "epyc_zen4")
+    shipped = Path(hwnasbench.devices.__file__).parent / "fits" / "epyc_zen4.toml"
+    text = hwnasbench.devices.parameters.read_toml(shipped)
+    assert {card["space"] for card in found.scorecards} == {"fbnet", "mobilenetv2", "nasbench201"}
+    for name, value in found.parameters.items():
+        shipped_value = text["parameters"][name]["value"]
+        assert shipped_value == (value if isinstance(value, str) else pytest.approx(value, rel=1e-2)), name
+    for card, kept in zip(found.scorecards, text["scorecards"], strict=True):
+        assert card["mape"] == pytest.approx(kept["mape"], abs=0.05)
+        assert card["spearman"] == pytest.approx(kept["spearman"], abs=1e-3)

@@ -192,7 +192,8 @@ def test_many_measurements_are_learned_from() -> None:
         assert np.isfinite(values).all()
         assert (std > 0).all()
         reached.append(spearman(true[judged], values[found.rows[judged]]))
-    assert reached[1] > reached[0] + 0.005
+    # A third of what ten leave to be learned, at least; the more devices are known, the less that is.
+    assert 1 - reached[1] < (1 - reached[0]) * 2 / 3
 
 
 def _without(features: Features, kept: np.ndarray) -> Features:

@@ -127,7 +127,7 @@ def _everywhere(samples: Samples) -> pd.Series:
 
 
 def draw(own: list[Samples], path: Path) -> None:
-    """Draw what repeats and swaps differ by, and how precisions compare, at 32 px."""
+    """Draw what repeats and swaps differ by, and how precisions of one engine compare, at 32 px."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -138,18 +138,29 @@ def draw(own: list[Samples], path: Path) -> None:
     for first, kind, second in of_size(own):
         if first.what == "32px" and kind in (cells.AGAIN, cells.SWAPPED):
             ratio = cells.ratios(first.frame, second.frame)
-            label = f"{kind}, {first.keys['precision']}"
+            label = f"{kind}, {first.keys['engine']} {first.keys['precision']}"
             left.hist(100 * (ratio - 1).clip(-0.05, 0.05), bins, histtype="step", label=label)
     left.set(xlabel="difference from the first time, %", ylabel="networks")
-    sizes = {s.keys["precision"]: s.frame.set_index("name")["value"] for s in own if s.what == "32px"}
-    full = sizes.pop("fp32")
-    for precision, values in sizes.items():
-        right.scatter(full, full / values.loc[full.index], s=1, label=str(precision))
+    for label, full, values in _precisions(own):
+        right.scatter(full, full / values, s=1 if len(full) > cells.REPEATED else 4, label=label)
     right.set(xscale="log", xlabel="ms at fp32", ylabel="how many times faster than fp32")
     right.axhline(1, color="grey", linewidth=0.5)
     for axes in (left, right):
-        axes.legend()
+        axes.legend(fontsize=8)
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=80, metadata={"Software": None})
     plt.close(figure)
+
+
+def _precisions(own: list[Samples]) -> list[tuple[str, pd.Series, pd.Series]]:
+    """Return ms at float32 and at another precision of the same networks and engine: of all graphs, else of repeats."""
+    known = {(s.what, s.keys["engine"], s.keys["precision"]): s.frame.set_index("name")["value"] for s in own}
+    out = []
+    for engine, precision in sorted({(engine, precision) for _, engine, precision in known if precision != "fp32"}):
+        for what in ("32px", f"32px_{cells.AGAIN}"):
+            full, values = (known.get((what, engine, word)) for word in ("fp32", precision))
+            if full is not None and values is not None:
+                out.append((f"{engine} {precision}", full, values.loc[full.index]))
+                break
+    return out

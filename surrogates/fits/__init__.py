@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 #: Modules of this package that fit devices, in the order in which they run.
-MODULES: tuple[str, ...] = ("roofline", "mcu", "accelerators", "npu", "blocks")
+MODULES: tuple[str, ...] = ("roofline", "mcu", "accelerators", "npu", "blocks", "own")
 
 
 @dataclass

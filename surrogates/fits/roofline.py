@@ -71,11 +71,14 @@ def fit(device: Device, taken: dict[str, Networks], source: str, energies: Seque
         Where energies are from and what they are; the last one's parameters are taken.
     """
     names = _names(taken)
+    highest = _highest(device, names)
     begin = samples.start(device, names)
+    # A search hardly leaves a limit where it begins: what the class's defaults have above one begins well below.
+    begin.update({name: limit / 4 for name, limit in highest.items() if begin[name] >= limit})
     if RANDOM in taken:
         # Below what the bandwidth allows (a weight is 4 bytes), without which the search does not feel it.
         begin["linear_gmacs"] = 1.0
-    held = samples.held_out(device, taken, begin, _highest(device, names), samples.run_options(taken))
+    held = samples.held_out(device, taken, begin, highest, samples.run_options(taken))
     cards = samples.cards(source, taken, held)
     best = dict(held.best)
     known = {len(sample.values): sample.fold for sample in taken.values()}
