@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from math import isfinite
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
@@ -122,49 +123,65 @@ def run(searcher: Searcher, budget: Budget) -> Run:
     InvalidRequest
         When the searcher asks for more than it may, or for nothing of the space.
     """
-    problem, left = searcher.problem, budget.queries
-    step = left if left is not None else 1 << 30
+    problem, step, limit = searcher.problem, budget.queries or 1 << 30, budget.seconds
     asked: list[Vector] = []
     told: list[Score] = []
-    levels: list[int] = []
     spent: list[float] = []
-    total, limit = 0.0, budget.seconds
-    scores_of, ask, tell, levels_known = problem.scores, searcher.ask, searcher.tell, len(problem.fidelities)
+    # Where the fidelity changes: the rows, and what it is from there on.
+    changes: list[tuple[int, int]] = []
+    fidelity: int | None = None
+    ask, tell, scores_of = searcher.ask, searcher.tell, problem.scores
     while step > 0:
         vectors = ask(step)
-        if not 0 < len(vectors) <= step:
-            if not len(vectors):
+        count = len(vectors)
+        if not 0 < count <= step:
+            if not count:
                 break
-            raise InvalidRequest(f"{searcher.name} asks for {len(vectors)} architectures; {step} are left")
-        fidelity = searcher.fidelity
+            raise InvalidRequest(f"{searcher.name} asks for {count} architectures; {step} are left")
+        if searcher.fidelity != fidelity:
+            fidelity = searcher.fidelity
+            changes.append((len(asked), fidelity))
+        step -= count
         if limit is not None:
-            costs = np.cumsum(problem.costs(vectors, fidelity)) + total
-            within = int(np.searchsorted(costs, limit, side="right"))
-            if within < len(vectors):
+            within = _spend(problem.costs(vectors, fidelity), limit, spent)
+            if within < count:
                 vectors, step = vectors[:within], 0
-            spent += costs[:within].tolist()
-            total = spent[-1] if spent else 0.0
-            if not within:
-                break
+                if not within:
+                    break
         scores = scores_of(vectors, fidelity)
         tell(vectors, scores)
         asked += vectors
         told += scores
-        levels += [fidelity] * len(vectors)
-        step -= len(vectors)
-    return _run(searcher, asked, told, [level % levels_known for level in levels], spent if limit is not None else None)
+    return _run(searcher, asked, told, changes, None if limit is None else spent)
 
 
-def _run(searcher: Searcher, asked: list[Vector], told: list[Any], levels: list[int], spent: list[float] | None) -> Run:
+def _spend(costs: list[float], limit: float, spent: list[float]) -> int:
+    """Add what is spent with each evaluation, as long as it is within the limit; return how many are."""
+    total = spent[-1] if spent else 0.0
+    for within, cost in enumerate(costs):
+        total += cost
+        if total > limit:
+            return within
+        spent.append(total)
+    return len(costs)
+
+
+def _run(
+    searcher: Searcher, asked: list[Vector], told: list[Any], changes: list[tuple[int, int]], spent: list[float] | None
+) -> Run:
     if not asked:
         reason = "it asked for nothing" if spent is None else "the budget is below the cost of one architecture"
         raise InvalidRequest(f"{searcher.name} evaluated nothing: {reason}")
+    positions, levels = len(searcher.problem.choices), np.empty(len(asked), np.int8)
+    for row, fidelity in changes:
+        levels[row:] = fidelity % len(searcher.problem.fidelities)
     return Run(
         searcher.problem,
         searcher.name,
         searcher.seed,
-        np.array(asked, np.int8),
+        # Twice as fast as an array of the tuples.
+        np.fromiter(chain.from_iterable(asked), np.int8, len(asked) * positions).reshape(-1, positions),
         np.array(told, np.float64),
-        np.array(levels, np.int8),
+        levels,
         None if spent is None else np.array(spent),
     )

@@ -16,8 +16,11 @@ class NSGA2(PymooSearcher):
         "K. Deb et al., A Fast and Elitist Multiobjective Genetic Algorithm: NSGA-II, IEEE TEVC 6(2), 2002 (recalled)"
     )
 
+    # Whatever is feasible beats the worst score everywhere.
+    constrained = False
+
     def algorithm(self, population: int) -> Any:
         """Return pymoo's NSGA2."""
-        from pymoo.algorithms.moo.nsga2 import NSGA2 as Algorithm
+        from pymoo.algorithms.moo.nsga2 import NSGA2 as Algorithm  # noqa: N811
 
         return Algorithm(pop_size=population, **integers())

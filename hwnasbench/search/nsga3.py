@@ -25,7 +25,7 @@ class NSGA3(PymooSearcher):
 
     def algorithm(self, population: int) -> Any:
         """Return pymoo's NSGA3 with as many of Das and Dennis's directions as fit the population."""
-        from pymoo.algorithms.moo.nsga3 import NSGA3 as Algorithm
+        from pymoo.algorithms.moo.nsga3 import NSGA3 as Algorithm  # noqa: N811
         from pymoo.operators.selection.tournament import TournamentSelection
         from pymoo.util.ref_dirs import get_reference_directions
 

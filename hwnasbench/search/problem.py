@@ -120,14 +120,13 @@ class Problem:
         InvalidArchitecture
             When one is not in the space.
         """
-        level = fidelity % len(self.fidelities)
-        table = self._tables.get(level)
+        table = self._tables.get(fidelity)
         if table is None:
-            table = self._tables[level] = self._whole(level)
+            table = self._table(fidelity)
         try:
-            return [table[vector] for vector in vectors]
+            return list(map(table.__getitem__, vectors))
         except (KeyError, TypeError):
-            self._learn(vectors, level, table)
+            self._learn(vectors, fidelity, table)
         return [table[tuple(vector)] for vector in vectors]
 
     def values(self, vectors: Any, fidelity: int = -1) -> dict[str, Floats]:
@@ -322,14 +321,22 @@ class Problem:
         scores[~self.objective.feasible(values) | (lacking.any(axis=1) if scores.ndim > 1 else lacking)] = INFEASIBLE
         return scores
 
+    def _table(self, fidelity: int) -> dict[Vector, Score]:
+        """Return the scores of an enumerable space by architecture, and of others those that are known."""
+        level = fidelity % len(self.fidelities)
+        table = self._tables.get(level)
+        if table is None:
+            table = self._tables[level] = self._whole(level)
+        self._tables[fidelity] = table
+        return table
+
     def _whole(self, level: int) -> dict[Vector, Score]:
-        """Return the scores of an enumerable space by architecture, and of others none yet."""
         if not self.space.enumerable:
             return {}
         scores = _listed(self._score(self.values(None, level), None))
         return dict(zip(map(tuple, self.space.all_vectors().tolist()), scores, strict=True))
 
-    def _learn(self, vectors: Sequence[Vector], level: int, table: dict[Vector, Score]) -> None:
+    def _learn(self, vectors: Sequence[Vector], fidelity: int, table: dict[Vector, Score]) -> None:
         """Score architectures that are not in the table yet."""
         new = [vector for vector in dict.fromkeys(map(self._members.inside, vectors)) if vector not in table]
         real = [vector for vector in new if self._members.keeps_rules(vector)]
@@ -337,7 +344,7 @@ class Problem:
         table.update(dict.fromkeys(new, nothing))
         if real:
             array = np.array(real, np.int8)
-            table.update(zip(real, _listed(self._score(self.values(array, level), array)), strict=True))
+            table.update(zip(real, _listed(self._score(self.values(array, fidelity), array)), strict=True))
 
     def _seconds(self) -> dict[Vector, float]:
         """Return seconds of an epoch of training, by architecture."""

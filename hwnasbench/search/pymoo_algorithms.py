@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from hwnasbench.search.base import Score, Vector
     from hwnasbench.search.problem import Problem
 
-#: What stands for minus infinity where pymoo takes differences: beyond any score, and far from overflow.
-_WORST = 1e12
+#: What stands for minus infinity where pymoo takes differences: beyond any score.
+_WORST = 1e300
 
 
 class PymooSearcher(Searcher):
@@ -30,6 +30,11 @@ class PymooSearcher(Searcher):
     population : int
         Members of a generation.
 
+    Attributes
+    ----------
+    constrained : bool
+        Whether pymoo is told what is infeasible as a constraint, too; it then splits its population again and again.
+
     Raises
     ------
     InvalidRequest
@@ -39,6 +44,7 @@ class PymooSearcher(Searcher):
     """
 
     many = True
+    constrained: ClassVar[bool] = True
 
     def __init__(self, problem: Problem, seed: int, *, population: int = 100) -> None:
         super().__init__(problem, seed)
@@ -50,7 +56,8 @@ class PymooSearcher(Searcher):
         except ImportError as error:
             raise MissingExtra(f"{self.name} needs pymoo: pip install 'hwnasbench[search]'") from error
         top = np.array(problem.choices) - 1
-        asked = Asked(n_var=len(top), n_obj=problem.objective.count, n_ieq_constr=1, xl=0, xu=top, vtype=int)
+        constraints, count = int(self.constrained), problem.objective.count
+        asked = Asked(n_var=len(top), n_obj=count, n_ieq_constr=constraints, xl=0, xu=top, vtype=int)
         self._algorithm: Any = self.algorithm(population)
         # pymoo's own printing and clock are off; its budget is ours.
         self._algorithm.setup(asked, termination=("n_gen", 1 << 30), seed=seed, verbose=False)
@@ -79,7 +86,8 @@ class PymooSearcher(Searcher):
         found = np.array(self._told, np.float64)
         infeasible = ~np.isfinite(found).all(axis=1)
         self._generation.set("F", np.where(infeasible[:, None], _WORST, -found))
-        self._generation.set("G", infeasible[:, None].astype(np.float64))
+        if self.constrained:
+            self._generation.set("G", infeasible[:, None].astype(np.float64))
         for member in self._generation:
             member.evaluated = {"F", "G"}
         self._algorithm.tell(infills=self._generation)
