@@ -18,8 +18,8 @@ PAGE = ROOT / "docs" / "search.md"
 RESULTS = ROOT / "docs" / "studies"
 #: What the page keeps of a study's folder; trajectories and the interactive report are a command away.
 KEPT = ("statistics/final.csv", "statistics/pairs.csv", "statistics/ranks.csv", "pictures/anytime_*.png")
-#: What NAS-Bench-201 published: mean and standard deviation of the test accuracy (X. Dong and Y. Yang, NAS-Bench-201, ICLR
-#: 2020, Table 5; recalled).
+#: What NAS-Bench-201 published: mean and standard deviation of the test accuracy (X. Dong and Y. Yang,
+#: NAS-Bench-201, ICLR 2020, Table 5; recalled).
 PUBLISHED = {"regularized_evolution": (93.92, 0.30), "reinforce": (93.85, 0.37), "random": (93.70, 0.36)}
 FIGURE = "nasbench201_figure"
 
