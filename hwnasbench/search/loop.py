@@ -150,7 +150,7 @@ def run(searcher: Searcher, budget: Budget) -> Run:
                     break
         scores = scores_of(vectors, fidelity)
         tell(vectors, scores)
-        asked += vectors
+        asked.extend(vectors)  # += would add arrays up
         told += scores
     return _run(searcher, asked, told, changes, None if limit is None else spent)
 
