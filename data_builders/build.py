@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
 import os
-import threading
-import time
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from data_builders import catalog
 from data_builders.lock import lock
+from hwnasbench import executors
 from hwnasbench.errors import ChecksumMismatch, DownloadFailed, SourceMissing
 from hwnasbench.tables.schema import SCHEMA_VERSION
 from hwnasbench.tables.write import atomically, write_table
@@ -140,27 +138,10 @@ def _run(folders: list[catalog.Folder], home: Path, executor: Executor | None, r
         else:
             jobs.append((folder, target, digests))
     if executor is None and len(jobs) > 1 and (os.cpu_count() or 1) > 1:
-        # Spawned, because a fork of a process with Arrow's threads can deadlock.
-        with ProcessPoolExecutor(
-            min(len(jobs), os.cpu_count() or 1),
-            mp_context=multiprocessing.get_context("spawn"),
-            initializer=follow_parent,
-            initargs=(os.getpid(),),
-        ) as pool:
+        with executors.processes(min(len(jobs), os.cpu_count() or 1)) as pool:
             _submit(jobs, pool, report)
     else:
         _submit(jobs, executor, report)
-
-
-def follow_parent(parent: int) -> None:
-    """End this worker when its parent is killed: it would wait for work for ever."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _submit(jobs: list[tuple[catalog.Folder, Path, dict[str, str]]], pool: Executor | None, report: Report) -> None:

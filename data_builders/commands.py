@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
-from concurrent.futures import Executor
 from pathlib import Path
-from typing import Annotated, cast
+from typing import Annotated
 
 import typer
 
 from data_builders import catalog
-from hwnasbench.errors import InvalidRequest, MissingExtra
+from hwnasbench.errors import InvalidRequest
+from hwnasbench.executors import dask_executor
 from hwnasbench.paths import home
 
 _Ids = Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="Sources; all by default.")]
@@ -112,22 +111,3 @@ def enumerate_space(
         raise InvalidRequest(f"--out {str(out)!r} names no file")
     rows = enumerate_to(path, space, sample, seed or 0, dataset)
     typer.echo(f"{rows} architectures of {space} in {path}")
-
-
-def dask_executor(address: str) -> Executor:
-    """Return an executor on the cluster of a Dask scheduler.
-
-    Raises
-    ------
-    MissingExtra
-    InvalidRequest
-        When no scheduler answers.
-    """
-    try:
-        distributed = importlib.import_module("distributed")
-    except ImportError as error:
-        raise MissingExtra("--scheduler needs dask.distributed: pip install 'hwnasbench[dask]'") from error
-    try:
-        return cast("Executor", distributed.Client(address).get_executor())
-    except OSError as error:
-        raise InvalidRequest(f"no Dask scheduler answers at {address}: {error}") from error

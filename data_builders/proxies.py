@@ -5,19 +5,16 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
-import os
 import platform
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures import as_completed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from data_builders.build import follow_parent
-from hwnasbench import proxies, spaces
+from hwnasbench import executors, proxies, spaces
 from hwnasbench.tables.write import atomically
 
 if TYPE_CHECKING:
@@ -68,10 +65,7 @@ def run_processes(chunks: Iterable[tuple[Any, ...]], workers: int, say: Callable
     # one that renews them by itself (max_tasks_per_child) can wait for ever.
     step = workers * CHUNKS_OF_A_PROCESS
     for first in range(0, len(waiting), step):
-        # Spawned, because a fork of a process with Arrow's threads can deadlock; workers end with their parent.
-        with ProcessPoolExecutor(
-            workers, mp_context=get_context("spawn"), initializer=follow_parent, initargs=(os.getpid(),)
-        ) as pool:
+        with executors.processes(workers) as pool:
             for _ in _evaluated(waiting[first : first + step], pool):
                 done += 1
                 say(f"{done}/{len(waiting)} chunks")

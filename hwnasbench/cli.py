@@ -24,7 +24,11 @@ def app() -> typer.Typer:
         pretty_exceptions_enable=False,
     )
     for point in sorted(entry_points(group="hwnasbench.commands"), key=lambda point: point.name):
-        application.command(point.name)(point.load())
+        found = point.load()
+        if isinstance(found, typer.Typer):
+            application.add_typer(found, name=point.name)
+        else:
+            application.command(point.name)(found)
     return application
 
 

@@ -127,8 +127,29 @@ class ProxyFailed(HwnasbenchError, RuntimeError):
     """A proxy that raised, or that returned no finite number; the message names the architecture."""
 
 
+class ObjectiveFailed(HwnasbenchError, RuntimeError):
+    """A function of a result that raised, or returned no number; the message names the architecture.
+
+    Attributes
+    ----------
+    row : int
+        Which of the architectures that were scored together it was.
+    """
+
+    def __init__(self, message: str, row: int) -> None:
+        super().__init__(message)
+        self.row = row
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return type(self), (str(self), self.row)
+
+
 class Unmeasurable(HwnasbenchError, RuntimeError):
     """A network that an engine refuses or a device cannot hold, or a device that is not there."""
+
+
+class StudyIncomplete(HwnasbenchError, RuntimeError):
+    """Runs of a study raised; the others are kept, and the next run of the study makes those that are missing."""
 
 
 class MeasurementDisturbed(HwnasbenchError, RuntimeError):

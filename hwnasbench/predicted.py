@@ -262,7 +262,7 @@ def _full_precision(bench: Benchmark, named: dict[str, Any], kinds: tuple[str, .
 
     A table of some networks would leave gaps: predictions come before it.
     """
-    whole = _whole(bench)
+    whole = of_base(bench)
     for allowed in (("predicted",), kinds):
         try:
             return whole.resolve("accuracy", None, named, allowed, None)
@@ -271,7 +271,7 @@ def _full_precision(bench: Benchmark, named: dict[str, Any], kinds: tuple[str, .
     return None
 
 
-def _whole(bench: Benchmark) -> Benchmark:
+def of_base(bench: Benchmark) -> Benchmark:
     """Return what is known of the networks in float32: of the base space where the space mixes precisions."""
     base = getattr(bench.space, "base", None)
     if base is None:
@@ -298,7 +298,7 @@ def _imagenet_columns(space: Space) -> Iterator[PredictedColumn]:
 
 def _at_low_precision(bench: Benchmark) -> Iterator[PredictedColumn]:
     """Yield what requests for each accuracy in float32 find at low precision, each column once."""
-    whole = _whole(bench)
+    whole = of_base(bench)
     known, found = recipes(bench.space), set()
     precisions = (PER_LAYER,) if getattr(bench.space, "per_layer", False) else LOW
     for full in (*whole.all_columns(), *_imagenet_columns(whole.space)):

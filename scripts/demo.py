@@ -1,4 +1,4 @@
-"""What networks cost on many devices, a search under a latency limit, and a Pareto picture."""
+"""What networks cost on many devices, a search under a latency limit, a study of three, and a Pareto picture."""
 
 from __future__ import annotations
 
@@ -10,11 +10,15 @@ from rich.console import Console
 from rich.table import Table
 
 import hwnasbench
+from hwnasbench import search, studies
+from hwnasbench.search import indicators
+from hwnasbench.search.objectives import Constrained, Metric
 
 DEVICES = ("pixel3", "raspi4", "edgegpu", "jetson_nano", "edgetpu", "fpga", "eyeriss", "2080ti")
 FBNET_DEVICES = ("pixel3", "raspi4", "eyeriss", "fpga", "2080ti", "gold_6226")
 LIMIT_MS = 10.0
 OUT = Path("demo-output")
+STUDY = Path("studies/demo.toml")
 
 
 def show_queries(console: Console, bench: hwnasbench.Benchmark, arch: object, devices: tuple[str, ...]) -> None:
@@ -33,30 +37,25 @@ def show_queries(console: Console, bench: hwnasbench.Benchmark, arch: object, de
     console.print(table)
 
 
-def local_search(bench: hwnasbench.Benchmark, device: str, seed: int) -> tuple[hwnasbench.Result, int]:
-    """Climb to the most accurate neighbour under the latency limit until none is better.
+def find(console: Console, bench: hwnasbench.Benchmark) -> None:
+    """Search for the most accurate network under the latency limit; the search sees validation accuracy only."""
+    start = time.perf_counter()
+    problem = search.Problem(bench, Constrained(Metric("accuracy"), {"latency": LIMIT_MS}), device="pixel3")
+    run = search.run("local_search", problem, queries=300, seed=0)
+    took, found = time.perf_counter() - start, bench.query(run.best, device="pixel3")
+    console.print(
+        f"Local search, at most {LIMIT_MS:g} ms on pixel3: {len(run)} architectures in {took * 1e3:.0f} ms; found "
+        f"{found.arch}: {found.accuracy:.2f} % test, {found.latency:.2f} ms; regret "
+        f"{indicators.regret(run)[-1]:.2f} %"
+    )
 
-    The climb sees validation accuracy only.
-    """
-    rng = np.random.default_rng(seed)
-    queries = 0
 
-    def score(arch: object) -> float:
-        nonlocal queries
-        queries += 1
-        latency = bench.query(arch, device=device, metrics="latency")["latency"].value
-        if latency is None or latency > LIMIT_MS:
-            return -np.inf
-        return bench.query(arch, metrics="accuracy", split="valid").accuracy
-
-    best = bench.space.sample(rng)
-    best_score = score(best)
-    while True:
-        candidates = [(score(arch), str(arch)) for arch in bench.space.neighbours(best)]
-        top_score, top = max(candidates)
-        if top_score <= best_score:
-            return bench.query(best, device=device), queries
-        best, best_score = bench.space.parse(top), top_score
+def compare(console: Console) -> None:
+    """Run a small study of three searchers, and write its report."""
+    folder = OUT / STUDY.stem
+    start = time.perf_counter()
+    studies.run(studies.read(STUDY), folder, jobs=1)
+    console.print(f"Study of {STUDY.stem}: {studies.report(folder)} in {time.perf_counter() - start:.0f} s")
 
 
 def draw_front(bench: hwnasbench.Benchmark, device: str, path: Path) -> int:
@@ -94,13 +93,8 @@ def main() -> None:
     fbnet = hwnasbench.load("fbnet", data="shipped")
     show_queries(console, fbnet, [3, 7] * 11, FBNET_DEVICES)
 
-    start = time.perf_counter()
-    found, queries = local_search(bench, "pixel3", seed=0)
-    console.print(
-        f"Local search, at most {LIMIT_MS:g} ms on pixel3: {queries} architectures in "
-        f"{(time.perf_counter() - start) * 1e3:.0f} ms; found {found.arch}: "
-        f"{found.accuracy:.2f} % test, {found.latency:.2f} ms"
-    )
+    find(console, bench)
+    compare(console)
     size = draw_front(bench, "pixel3", OUT / "pareto_pixel3.png")
     console.print(
         f"Pareto front of pixel3: {size} of {len(bench.space):,} architectures, in {OUT / 'pareto_pixel3.png'}"

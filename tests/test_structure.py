@@ -25,9 +25,18 @@ ROOMS: dict[str, set[str]] = {
     "predictors": {"networks", "spaces", "devices"},
     # A comparison of proxies reads accuracies and the shipped scores from the benchmark.
     "proxies": {"networks", "spaces", "benchmark"},
+    # A problem is given its benchmark, and reads of it what searchers look at.
+    "search": {"spaces", "tables", "predictors", "predicted", "benchmark", "vectors"},
+    # Other libraries see what a searcher sees, and nothing beside it.
+    "integrations": {"search"},
+    # Studies run searches, keep them as tables, and look at the benchmark's spaces.
+    "studies": {"search", "spaces", "devices", "tables", "benchmark", "vectors", "executors"},
     # Beside the benchmark: it reads the columns of known devices, and brings one of its own.
     "onboarding": {"spaces", "devices", "predictors", "tables", "benchmark", "plan", "simulated", "vectors"},
 }
+#: What stands above the benchmark: no module outside a room imports it but the command line.
+ABOVE = {"search", "integrations", "studies"}
+COMMANDS = {"cli.py", "commands.py"}
 
 
 def runtime(node: ast.AST) -> Iterator[ast.AST]:
@@ -62,6 +71,9 @@ def test_arrows_point_one_way(path: Path) -> None:
         if package == "data_builders":
             assert name.split(".")[0] != "surrogates", f"{path} imports {name}"
     parts = path.relative_to(ROOT).parts
+    if package == "hwnasbench" and len(parts) == 2 and parts[1] not in COMMANDS:
+        for name in imports(path):
+            assert not name.startswith("hwnasbench.") or room(name) not in ABOVE, f"{path} imports {name}"
     if package == "hwnasbench" and len(parts) > 2:
         allowed = ROOMS[parts[1]] | {parts[1]} | BASE
         for name in imports(path):

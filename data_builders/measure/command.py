@@ -39,12 +39,12 @@ def measure(
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler: one worker a device.")] = None,
 ) -> None:
     """Time networks on this machine; make a device of it that answers queries. A killed run resumes."""
-    from data_builders.commands import dask_executor
     from data_builders.measure import backends, payload, summary, workloads
     from data_builders.measure.campaign import Campaign
     from data_builders.measure.machine import Machine
     from data_builders.measure.worker import Setting
     from hwnasbench import spaces
+    from hwnasbench.executors import dask_executor
 
     for name, value in (("--batch", batch), ("--threads", threads), ("--passes", passes), ("--workers", workers)):
         if value < 1:

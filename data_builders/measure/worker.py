@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data_builders.build import follow_parent
 from data_builders.measure import backends, machine, meters, payload, raw
 from data_builders.measure.protocol import Protocol, time_chunk
 from hwnasbench import spaces
 from hwnasbench.errors import HwnasbenchError, InvalidRequest, Unmeasurable
+from hwnasbench.executors import follow_parent
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import subprocess
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from importlib import metadata
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_builders import simulate
-from data_builders.build import follow_parent
+from hwnasbench import executors
 from hwnasbench.errors import CorruptFile, InvalidRequest, UnknownName
 from hwnasbench.networks import LAYER
 from hwnasbench.tables.write import atomically, write_table
@@ -97,13 +95,7 @@ def run(
     if executor is not None:
         _compute(backend, waiting, executor, say)
     elif waiting:
-        # Spawned, because a fork of a process with Arrow's threads can deadlock; workers end with their parent.
-        with ProcessPoolExecutor(
-            min(workers, len(waiting)),
-            mp_context=get_context("spawn"),
-            initializer=follow_parent,
-            initargs=(os.getpid(),),
-        ) as pool:
+        with executors.processes(min(workers, len(waiting))) as pool:
             _compute(backend, waiting, pool, say)
     tables += [pq.read_table(job[3], partitioning=None) for job in jobs]
     found = pa.concat_tables(tables, promote_options="default")
