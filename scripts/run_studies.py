@@ -101,8 +101,8 @@ def _final(rows: list[dict[str, str]]) -> str:
         score = f"{float(row['report_score_mean']):.3f} ± {float(row['report_score_std']):.3f}"
         spread = f"{float(row['q25']):.3f} to {float(row['q75']):.3f}"
         lines.append(
-            f"| {row['problem']} | {row['searcher']} | {row['runs']} | {score} | {float(row['median']):.3f} | {spread} | "
-            f"{float(row['rank']):.2f} |"
+            f"| {row['problem']} | {row['searcher']} | {row['runs']} | {score} | {float(row['median']):.3f} | {spread} "
+            f"| {float(row['rank']):.2f} |"
         )
     return "\n".join(lines) + "\n"
 

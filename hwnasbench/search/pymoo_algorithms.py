@@ -84,7 +84,7 @@ class PymooSearcher(Searcher):
         if len(self._told) < len(self._vectors):
             return
         found = np.array(self._told, np.float64)
-        infeasible = ~np.isfinite(found).all(axis=1)
+        infeasible = np.asarray(~np.isfinite(found).all(axis=1))
         self._generation.set("F", np.where(infeasible[:, None], _WORST, -found))
         if self.constrained:
             self._generation.set("G", infeasible[:, None].astype(np.float64))
