@@ -33,8 +33,8 @@ class Ddpg(Searcher):
 
     What the agent sees of a decision is which one it is, how many choices there are, its answer before and the mean of
     all before; HAQ's sees the layer's shape. HAQ lowers bits until a network keeps its budget; here one that is
-    infeasible has the reward of the worst feasible one so far. Rewards are shares of the span from the worst to the best
-    so far, less the moving average of the batches that were learned from; HAQ's are tenths of a percent of accuracy.
+    infeasible has the reward of the worst feasible one so far. Rewards are shares of the span from worst to best so
+    far, less the moving average of the batches that were learned from; HAQ's are tenths of a percent of accuracy.
 
     Parameters
     ----------
