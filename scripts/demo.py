@@ -18,7 +18,7 @@ DEVICES = ("pixel3", "raspi4", "edgegpu", "jetson_nano", "edgetpu", "fpga", "eye
 FBNET_DEVICES = ("pixel3", "raspi4", "eyeriss", "fpga", "2080ti", "gold_6226")
 LIMIT_MS = 10.0
 OUT = Path("demo-output")
-STUDY = Path("studies/demo.toml")
+STUDY = Path(__file__).parent.parent / "studies" / "demo.toml"
 
 
 def show_queries(console: Console, bench: hwnasbench.Benchmark, arch: object, devices: tuple[str, ...]) -> None:

@@ -85,13 +85,16 @@ def results() -> str:
     for folder in sorted(path for path in RESULTS.glob("*") if path.is_dir()):
         study = studies.read(ROOT / "studies" / f"{folder.name}.toml")
         sections += [f"### {study.title}\n\n{study.description} `studies/{folder.name}.toml`.\n", _figure(folder)]
-        rows = list(csv.DictReader((folder / "statistics" / "final.csv").open(encoding="utf-8")))
-        sections.append(_final(rows))
+        sections.append(_final(_rows(folder)))
         sections += [
             f"![{path.stem}](studies/{folder.name}/pictures/{path.name})\n"
             for path in sorted((folder / "pictures").glob("*.png"))[:1]
         ]
     return "\n".join(section for section in sections if section)
+
+
+def _rows(folder: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader((folder / "statistics" / "final.csv").read_text("utf-8").splitlines()))
 
 
 def _final(rows: list[dict[str, str]]) -> str:
@@ -111,8 +114,8 @@ def _figure(folder: Path) -> str:
     """Set NAS-Bench-201's published numbers beside ours, by the rule that its study's file wrote down first."""
     if folder.name != FIGURE:
         return ""
-    rows = csv.DictReader((folder / "statistics" / "final.csv").open(encoding="utf-8"))
-    ours = {row["searcher"]: (float(row["report_accuracy_mean"]), float(row["report_accuracy_std"])) for row in rows}
+    told = ("report_accuracy_mean", "report_accuracy_std")
+    ours = {row["searcher"]: tuple(float(row[name]) for name in told) for row in _rows(folder)}
     lines = ["| searcher | published | here | within one published deviation |", "|---|---:|---:|---|"]
     for name, (mean, std) in PUBLISHED.items():
         near = "yes" if abs(ours[name][0] - mean) <= std else "no"

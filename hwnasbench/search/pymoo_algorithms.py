@@ -84,10 +84,10 @@ class PymooSearcher(Searcher):
         if len(self._told) < len(self._vectors):
             return
         found = np.array(self._told, np.float64)
-        infeasible = np.asarray(~np.isfinite(found).all(axis=1))
-        self._generation.set("F", np.where(infeasible[:, None], _WORST, -found))
+        infeasible = ~np.isfinite(found).all(axis=1, keepdims=True)
+        self._generation.set("F", np.where(infeasible, _WORST, -found))
         if self.constrained:
-            self._generation.set("G", infeasible[:, None].astype(np.float64))
+            self._generation.set("G", infeasible.astype(np.float64))
         for member in self._generation:
             member.evaluated = {"F", "G"}
         self._algorithm.tell(infills=self._generation)

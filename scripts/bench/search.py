@@ -138,6 +138,7 @@ def fronts(bench: hwnasbench.Benchmark, vectors: list[tuple[int, ...]], repeats:
     places = np.ravel_multi_index(np.array(vectors).T, problem.choices)
     costs = np.empty((len(vectors), 2))
     costs[places] = -np.array(problem.scores(vectors))
+    costs[~np.isfinite(costs)] = 1e300  # cells that are not connected have no latency
     rivals = []
 
     def ours() -> search.Run:
