@@ -32,16 +32,16 @@ class Ddpg(Searcher):
     equal parts as there are choices, in their order. Where choices have none, a number says little.
 
     What the agent sees of a decision is which one it is, how many choices there are, its answer before and the mean of
-    all before; HAQ's sees the layer's shape. HAQ lowers bits until a network keeps its budget; here one that is
-    infeasible has the reward of the worst feasible one so far. Rewards are shares of the span from worst to best so
-    far, less the moving average of the batches that were learned from; HAQ's are tenths of a percent of accuracy.
+    all before; HAQ's sees the layer's shape. HAQ lowers bits until a network keeps its budget; here an infeasible one has
+    the reward of the worst feasible one so far. Rewards are shares of the span from the worst to the best so far, less
+    the moving average of the batches that were learned from; HAQ's are tenths of a point of accuracy.
 
     Parameters
     ----------
     problem : Problem
     seed : int
     warm_up : int
-        Architectures drawn at random first.
+        Architectures drawn at random first; more, where no two of them have different scores.
     hidden : int
         Units of each of the two hidden layers of actor and critic.
     updates : int
@@ -63,7 +63,9 @@ class Ddpg(Searcher):
         "mit-han-lab/haq rl_quantize.py)"
     )
 
-    def __init__(self, problem: Problem, seed: int, *, warm_up: int = 20, hidden: int = 300, updates: int = 10) -> None:
+    def __init__(
+        self, problem: Problem, seed: int, *, warm_up: int = 20, hidden: int = 300, updates: int = 10
+    ) -> None:
         super().__init__(problem, seed)
         positive(self, warm_up=warm_up, hidden=hidden, updates=updates)
         self._torch: Any = torch_of(self.name)
@@ -77,15 +79,15 @@ class Ddpg(Searcher):
         self._scores = np.full(_EPISODES, -inf)
         self._worst, self._best = inf, -inf
         self._average: float | None = None
-        self._warm_up, self._updates, self._episodes = warm_up, updates, 0
+        self._warm_up, self._updates, self._episodes, self._taught = warm_up, updates, 0, 0
 
     def ask(self, n: int) -> list[Vector]:
         """Walk the decisions once."""
         actions = self._actions[self._episodes % _EPISODES]
-        if self._episodes < self._warm_up or not isfinite(self._worst):
-            actions[:] = [self.random.random() for _ in actions]
-        else:
+        if self._taught:
             self._act(actions)
+        else:
+            actions[:] = [self.random.random() for _ in actions]
         vector = np.zeros(len(self.problem.choices), np.intp)
         vector[self._decided] = np.minimum((actions * self._counts).astype(np.intp), self._counts - 1)
         return [tuple(vector.tolist())]
@@ -97,7 +99,9 @@ class Ddpg(Searcher):
             if isfinite(score):
                 self._worst, self._best = min(self._worst, score), max(self._best, score)
             self._episodes += 1
+        # Of scores that are all the same there is nothing to learn.
         if self._episodes >= self._warm_up and self._worst < self._best and len(self._counts):
+            self._taught += 1
             for _ in range(self._updates):
                 self._learn()
 
@@ -122,7 +126,7 @@ class Ddpg(Searcher):
 
     def _act(self, actions: Floats) -> None:
         """Answer every decision by the actor, with noise that shrinks from episode to episode."""
-        spread = _NOISE * _NOISE_DECAY ** (self._episodes - self._warm_up)
+        spread = _NOISE * _NOISE_DECAY**self._taught
         total = 0.0
         with self._torch.inference_mode():
             for step in range(len(actions)):
@@ -179,7 +183,7 @@ class _Walk:
 
     def state(self, step: int, action: float, mean: float) -> Floats:
         """Return the state at a decision, after the answer before and the mean of all before."""
-        state: Floats = self._fixed[step].copy()
+        state = self._fixed[step].copy()
         state[-2:] = action, mean
         return state
 

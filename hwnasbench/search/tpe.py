@@ -16,7 +16,15 @@ if TYPE_CHECKING:
 
 
 class Tpe(Searcher):
-    """Choices by how much more often the better half of what is known has them than the worse."""
+    """Choices by how much more often the best of what is known has them than the rest, by Optuna's own settings.
+
+    What is infeasible counts as worse than everything that is feasible.
+
+    Parameters
+    ----------
+    problem : Problem
+    seed : int
+    """
 
     name = "tpe"
     title = "Tree-structured Parzen estimator"
@@ -28,9 +36,12 @@ class Tpe(Searcher):
             import optuna
         except ImportError as error:
             raise MissingExtra(f"{self.name} needs Optuna: pip install 'hwnasbench[search]'") from error
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
+        said = optuna.logging.get_verbosity()
+        optuna.logging.set_verbosity(optuna.logging.WARNING)  # or it says that there is a new study
         self._study: Any = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
-        self._failed: Any = optuna.trial.TrialState.FAIL
+        optuna.logging.set_verbosity(said)
+        # One that failed would be left out of account; one that was pruned ranks below all that were completed.
+        self._infeasible: Any = optuna.trial.TrialState.PRUNED
         self._choices = {
             f"p{position}": optuna.distributions.CategoricalDistribution(range(n))
             for position, n in enumerate(problem.choices)
@@ -38,13 +49,13 @@ class Tpe(Searcher):
         self._trial: Any = None
 
     def ask(self, n: int) -> list[Vector]:
-        """Ask for one trial."""
+        """Ask for one trial: each learns from all before."""
         self._trial = self._study.ask(self._choices)
         return [tuple(self._trial.params[name] for name in self._choices)]
 
     def tell(self, vectors: Sequence[Vector], scores: Sequence[Score]) -> None:
-        """Tell the trial's score; one that is infeasible failed."""
+        """Tell the trial's score."""
         if math.isfinite(scores[0]):
             self._study.tell(self._trial, scores[0])
         else:
-            self._study.tell(self._trial, state=self._failed)
+            self._study.tell(self._trial, state=self._infeasible)
