@@ -247,7 +247,7 @@ def test_reinforce_beats_random_search_on_nasbench201(dataset):
 
 def test_reinforce_with_an_lstm_beats_random_search_on_nasbench201():
     problem = Problem(hwnasbench.load("nasbench201", data="shipped"), Metric("accuracy"))
-    assert_beats_random("reinforce_lstm", problem, 1000)
+    assert_beats_random("reinforce_lstm", problem, 300)
 
 
 def assert_beats_random(name, problem, queries):

@@ -59,7 +59,7 @@ class ReinforceLstm(Searcher):
         *,
         layers: int = 2,
         hidden: int = 35,
-        learning_rate: float = 0.01,
+        learning_rate: float = 0.005,
         momentum: float = 0.9,
         batch: int = 8,
     ) -> None:

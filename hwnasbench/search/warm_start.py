@@ -25,7 +25,7 @@ class WarmStart(Searcher):
     """Base of searchers whose model needs scores to start with. A subclass proposes the architectures that follow.
 
     Architectures that break a limit of a `Constrained` objective on a cost are not asked for: a cost needs no training
-    to know. What is left infeasible, such as too low an accuracy, teaches nothing.
+    to know. What is left infeasible, such as too low an accuracy, counts as the worst of what was feasible.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class WarmStart(Searcher):
     asked : dict
         Every architecture that was asked for, in their order.
     told : dict
-        Scores of those that were feasible.
+        Scores of what was evaluated, minus infinity for what was not feasible.
     """
 
     def __init__(self, problem: Problem, seed: int, *, warmup: int, batch: int) -> None:
@@ -62,7 +62,7 @@ class WarmStart(Searcher):
         n : int
         vectors : (m, positions) ndarray
         scores : (m,) ndarray
-            Of the feasible architectures so far; not all equal.
+            Of the architectures so far; not all equal.
         """
 
     def ask(self, n: int) -> list[Vector]:
@@ -71,7 +71,7 @@ class WarmStart(Searcher):
         lacking = self.warmup - len(self.asked)
         if lacking > 0:
             found = self.limits.draw(min(n, lacking), self.asked, self.rng)
-        scores = np.array(list(self.told.values()))
+        scores = self._scores()
         if not found and len(scores) and np.ptp(scores) > 0:
             found = self._propose(min(n, self.batch), np.array(list(self.told), np.int8), scores)
         if not found:
@@ -80,5 +80,11 @@ class WarmStart(Searcher):
         return found
 
     def tell(self, vectors: Sequence[Vector], scores: Sequence[float]) -> None:
-        """Remember the scores of what was feasible."""
-        self.told.update((v, s) for v, s in zip(vectors, scores, strict=True) if np.isfinite(s))
+        """Remember the scores."""
+        self.told.update(zip(vectors, scores, strict=True))
+
+    def _scores(self) -> Floats:
+        """Return the scores of all that was evaluated, finite ones; none before something was feasible."""
+        scores = np.array(list(self.told.values()))
+        feasible = scores[np.isfinite(scores)]
+        return np.where(np.isfinite(scores), scores, feasible.min()) if len(feasible) else feasible
