@@ -8,7 +8,7 @@ import pytest
 import hwnasbench
 from hwnasbench import search, spaces
 from hwnasbench.devices.accelerator_spaces import joint
-from hwnasbench.errors import InvalidRequest, NoColumn, NotEnumerable
+from hwnasbench.errors import InvalidRequest, NoColumn, NotEnumerable, UnknownName
 from hwnasbench.search.indicators import ExactFront
 from hwnasbench.search.objectives import (
     Codesign,
@@ -242,5 +242,17 @@ def test_what_co_search_cannot_do_is_said():
     problem = search.Problem(bench, Front("accuracy", "latency"))
     with pytest.raises(NotEnumerable, match="nasbench201xsystolic"):
         ExactFront(problem)
-    with pytest.raises(NoColumn, match="budget in queries"):
-        search.run("random", problem, seconds=1e4)
+    with pytest.raises(UnknownName, match="key of a request for nasbench201xsystolic 'engine'"):
+        search.Problem(bench, Metric("latency"), engine="tflite")
+
+
+@pytest.mark.parametrize("kind", SPACES)
+def test_simulated_seconds_are_those_of_training_the_network_alone(kind):
+    problem = problem_of(kind, Metric("accuracy"))
+    run = search.run("random", problem, seconds=50_000.0, seed=0)
+    networks = run.vectors[:, :6]
+    alone = search.Problem(hwnasbench.load("nasbench201", data="shipped"), Metric("accuracy"))
+    np.testing.assert_allclose(run.seconds, np.cumsum(alone.costs(list(map(tuple, networks.tolist())))), rtol=1e-12)
+    assert len(run) > 10
+    with pytest.raises(InvalidRequest, match="nothing is trained to know latency: seconds of training"):
+        search.run("random", problem_of(kind, Metric("latency")), seconds=1e4)

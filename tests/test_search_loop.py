@@ -404,6 +404,15 @@ def test_where_no_time_of_training_is_known_seconds_are_refused(fbnet):
         search.run("random", Problem(fbnet, Metric("accuracy"), split="test"), seconds=100)
 
 
+def test_a_time_of_training_that_is_predicted_is_paid_too():
+    """Of MnasNet's the benchmark knows 16 epochs: what its accuracies are after, too."""
+    bench = hwnasbench.load("mnasnet", data="shipped")
+    problem = Problem(bench, Metric("accuracy"), split="test")
+    run = search.run("random", problem, seconds=30_000.0, seed=0)
+    times = bench.query_many(run.vectors, metrics=("train_time",))["train_time"].to_numpy(float)
+    np.testing.assert_allclose(run.seconds, np.cumsum(times), rtol=1e-6)
+
+
 def test_the_same_seed_gives_the_same_bytes(nasbench201, fbnet):
     for problem in (Problem(nasbench201, Metric("accuracy")), Problem(fbnet, Metric("accuracy"), split="test")):
         runs = []

@@ -31,7 +31,11 @@ EVERY = (*POLICIES, "ddpg")
 #: Positions with different numbers of choices, two of them with a single one.
 UNEVEN = (3, 1, 5, 2, 1, 4)
 #: Rates at which a policy learns a toy in a few hundred architectures, and an agent that is quick.
-QUICK = {"reinforce": {"learning_rate": 0.1}, "reinforce_lstm": {"learning_rate": 0.01}, "ddpg": {"hidden": 32, "updates": 4}}
+QUICK = {
+    "reinforce": {"learning_rate": 0.1},
+    "reinforce_lstm": {"learning_rate": 0.01},
+    "ddpg": {"hidden": 32, "updates": 4},
+}
 
 
 class Toy:

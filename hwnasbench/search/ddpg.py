@@ -32,9 +32,9 @@ class Ddpg(Searcher):
     equal parts as there are choices, in their order. Where choices have none, a number says little.
 
     What the agent sees of a decision is which one it is, how many choices there are, its answer before and the mean of
-    all before; HAQ's sees the layer's shape. HAQ lowers bits until a network keeps its budget; here an infeasible one has
-    the reward of the worst feasible one so far. Rewards are shares of the span from the worst to the best so far, less
-    the moving average of the batches that were learned from; HAQ's are tenths of a point of accuracy.
+    all before; HAQ's sees the layer's shape. HAQ lowers bits until a network keeps its budget; here an infeasible one
+    has the reward of the worst feasible one so far. Rewards are shares of the span from the worst to the best so far,
+    less the moving average of the batches that were learned from; HAQ's are tenths of a point of accuracy.
 
     Parameters
     ----------
@@ -63,9 +63,7 @@ class Ddpg(Searcher):
         "mit-han-lab/haq rl_quantize.py)"
     )
 
-    def __init__(
-        self, problem: Problem, seed: int, *, warm_up: int = 20, hidden: int = 300, updates: int = 10
-    ) -> None:
+    def __init__(self, problem: Problem, seed: int, *, warm_up: int = 20, hidden: int = 300, updates: int = 10) -> None:
         super().__init__(problem, seed)
         positive(self, warm_up=warm_up, hidden=hidden, updates=updates)
         self._torch: Any = torch_of(self.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,12 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from hwnasbench import predicted
-from hwnasbench.errors import AmbiguousQuery, InvalidRequest, NoColumn, ObjectiveFailed
+from hwnasbench.errors import AmbiguousQuery, InvalidRequest, NoColumn, ObjectiveFailed, UnknownName
 from hwnasbench.predictors.words import LOSSLESS
 from hwnasbench.search.base import INFEASIBLE
 from hwnasbench.search.membership import Membership
 from hwnasbench.search.moves import draw, neighbours
 from hwnasbench.search.objectives.base import Objective, Reference, reference
+from hwnasbench.search.training_time import TrainingTimes, check_trained
 from hwnasbench.vocabulary import precision_bits
 
 if TYPE_CHECKING:
@@ -73,6 +75,8 @@ class Problem:
     ------
     InvalidRequest
         When a constraint leaves nothing of an enumerable space, or the split is not to be had.
+    UnknownName
+        For a key that requests of the space do not have.
     """
 
     def __init__(
@@ -91,6 +95,7 @@ class Problem:
             raise InvalidRequest(f"split={split!r}; expected {SEEN!r} or {REPORTED!r}")
         self.bench, self.objective, self.device, self.request = bench, objective, device, request
         self.space = bench.space
+        self._check_request()
         self.choices: tuple[int, ...] = self.space.choices
         self._members = Membership(self.space)
         self.many = objective.count > 1
@@ -99,7 +104,7 @@ class Problem:
         self._trainings: dict[tuple[str, int | None], dict[str, dict[str, Any]]] = {}
         self.fidelities = self._fidelities(epochs)
         self._tables: dict[int, dict[Vector, Score]] = {}
-        self._costs: dict[Vector, float] = {}
+        self._times = TrainingTimes(self._networks, self._members, request)
         self._check_feasible()
 
     # -- what a search sees -------------------------------------------------------------------
@@ -145,17 +150,13 @@ class Problem:
         ------
         InvalidArchitecture
             When one is not in the space.
+        InvalidRequest
+            When the objective needs no training.
         NoColumn
             Where no time of training is known.
         """
-        epochs = self.fidelities[fidelity].epochs
-        if not self._costs:
-            self._costs = self._seconds()
-        scale, costs = 1.0 if epochs is None else float(epochs), self._costs
-        try:
-            return [costs[vector] * scale for vector in vectors]
-        except (KeyError, TypeError):
-            return [costs[self._members.inside(vector)] * scale for vector in vectors]
+        check_trained([ref.metric for ref in self.references.values()])
+        return self._times.of(vectors, self.fidelities[fidelity].epochs)
 
     def forget(self) -> None:
         """Forget the scores that searches asked for, of a space that cannot be enumerated.
@@ -206,6 +207,14 @@ class Problem:
         return np.asarray(finite[non_dominated(-finite)])
 
     # -- within -------------------------------------------------------------------------------
+
+    def _check_request(self) -> None:
+        """Refuse keys that a space with its own accelerators does not take; others are checked by the benchmark."""
+        if hasattr(self.space, "accelerators"):
+            known = set(inspect.signature(self.bench.query_many).parameters) - {"archs", "metrics"}
+            for key in self.request:
+                if key not in known:
+                    raise UnknownName(f"key of a request for {self.space.name}", key, sorted(known))
 
     def _fidelities(self, epochs: int | None) -> tuple[Fidelity, ...]:
         accuracies = [ref for ref in self.references.values() if ref.metric == "accuracy"]
@@ -345,15 +354,6 @@ class Problem:
         if real:
             array = np.array(real, np.int8)
             table.update(zip(real, _listed(self._score(self.values(array, fidelity), array)), strict=True))
-
-    def _seconds(self) -> dict[Vector, float]:
-        """Return seconds of an epoch of training, by architecture."""
-        if not self.space.enumerable:
-            raise NoColumn(f"no time of training is known of all of {self.space.name}; give the budget in queries")
-        frame = self._ask(np.arange(len(self.space)), ("train_time",), None, {})
-        epochs = frame.attrs["request"].get("epochs")
-        seconds = frame["train_time"].to_numpy(np.float64) / (epochs or 1)
-        return dict(zip(map(tuple, self.space.all_vectors().tolist()), seconds.tolist(), strict=True))
 
     def _check_feasible(self) -> None:
         if not self.space.enumerable:
