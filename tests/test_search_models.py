@@ -7,7 +7,7 @@ from statistics import NormalDist
 
 import numpy as np
 import pytest
-from scipy.stats import wilcoxon
+from scipy.stats import binomtest, wilcoxon
 
 import hwnasbench
 from hwnasbench import search
@@ -130,11 +130,14 @@ def test_a_gaussian_process_knows_the_best_and_the_latest():
 
 @pytest.mark.parametrize("name", MODELS)
 def test_what_is_feasible_is_learned(name, nasbench201):
-    """One in six is, by its latency."""
+    """Of one in six that is, more are asked for than chance would."""
     problem = within(nasbench201, 5.0)
-    found = np.isfinite(np.concatenate([search.run(name, problem, queries=90, seed=s).scores[None] for s in range(3)]))
-    assert found[:, :10].mean() < 0.4
-    assert found[:, 50:].mean() > found[:, :10].mean() + 0.2
+    feasible = np.isfinite(problem.scores(list(map(tuple, problem.space.all_vectors().tolist())))).mean()
+    assert 0.1 < feasible < 0.2
+    settings = {"batch": 10} if name == "bayesian_gp" else {}
+    runs = [search.run(name, problem, queries=60, seed=seed, **settings) for seed in range(3)]
+    found = np.concatenate([np.isfinite(run.scores[20:]) for run in runs])
+    assert binomtest(int(found.sum()), len(found), feasible, alternative="greater").pvalue < 0.01
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -181,8 +184,8 @@ def test_without_its_library_it_says_what_to_install(name, library, extra, free,
 
 @pytest.mark.parametrize("name", ["bayesian_tree", "predictor_guided", "tpe"])
 def test_a_model_beats_random_search(name, free):
-    """By test accuracy of what was chosen by validation accuracy, after 100 evaluations."""
-    assert p_value(name, free, queries=100) < 0.01
+    """By test accuracy of what was chosen by validation accuracy, after 60 evaluations."""
+    assert p_value(name, free, queries=60) < 0.01
 
 
 def test_a_gaussian_process_beats_random_search(free):
