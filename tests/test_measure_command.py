@@ -15,7 +15,8 @@ import pytest
 from test_measure_campaign import HERE, LOOSE
 
 import hwnasbench
-from data_builders.measure import meters, raw, summary, workloads
+from data_builders.measure import meters, raw, summary, worker, workloads
+from data_builders.measure.backends import base
 from data_builders.measure.campaign import Campaign
 from data_builders.measure.machine import Machine, hold, this_machine
 from data_builders.measure.worker import Setting
@@ -212,6 +213,62 @@ def test_the_packages_are_metered_and_wrap(tmp_path):
     (tmp_path / "intel-rapl:0" / "energy_uj").write_text("600\n")
     (tmp_path / "intel-rapl:1" / "energy_uj").write_text("499\n")
     assert meter.joules([100, 999_000], meter.read()) == pytest.approx((500 + 1500) / 1e6)
+
+
+class Device:
+    """What NVML says of one device that spends 250 W while it is read."""
+
+    NVMLError = type("NVMLError", (Exception,), {})
+
+    def __init__(self, uuid="GPU-1", counts=True):
+        self.uuid, self.counts, self.millijoules = uuid, counts, 5_000
+
+    def nvmlInit(self):
+        pass
+
+    def nvmlDeviceGetHandleByUUID(self, uuid):
+        if uuid != self.uuid:
+            raise self.NVMLError("Not Found")
+        return self
+
+    def nvmlDeviceGetTotalEnergyConsumption(self, handle):
+        if not self.counts:
+            raise self.NVMLError("Not Supported")
+        handle.millijoules += 250
+        return handle.millijoules
+
+
+def test_a_device_is_metered(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pynvml", Device())
+    meter = meters.nvml("GPU-1")
+    assert meter is not None
+    assert meter.joules(meter.read(), meter.read()) == 0.25
+
+
+def test_a_meter_s_joules_are_those_of_an_inference(monkeypatch):
+    class Twice(base.Runner):
+        def run(self):
+            pass
+
+        def output(self):
+            raise NotImplementedError
+
+        def repeat(self, seconds):
+            return 2
+
+    monkeypatch.setitem(sys.modules, "pynvml", Device())
+    assert worker._energy([Twice(), Twice()], meters.nvml("GPU-1")).tolist() == [0.125, 0.125]
+    assert np.isnan(worker._energy([Twice()], None)).all()
+
+
+def test_without_a_device_s_counter_nothing_is_guessed(monkeypatch):
+    pynvml = pytest.importorskip("pynvml")
+    if not Path("/dev/nvidiactl").exists():
+        assert meters.nvml("GPU-1") is None  # the real library, without a driver
+    assert issubclass(pynvml.NVMLError, Exception)
+    for device in (Device("GPU-2"), Device(counts=False), None):
+        monkeypatch.setitem(sys.modules, "pynvml", device)
+        assert meters.nvml("GPU-1") is None
 
 
 def test_without_a_meter_nothing_is_guessed(tmp_path):

@@ -5,8 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 _POWERCAP = "/sys/class/powercap"
+
+
+class Meter(Protocol):
+    """A counter of energy."""
+
+    def read(self) -> list[int]:
+        """Return what the counter shows."""
+
+    def joules(self, before: list[int], after: list[int]) -> float:
+        """Return what was spent between two readings."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,46 @@ def rapl(root: str = _POWERCAP) -> Rapl | None:
         except (OSError, ValueError):
             continue
     return Rapl(tuple(found)) if found else None
+
+
+@dataclass(frozen=True)
+class Nvml:
+    """The counter of one NVIDIA device, millijoules since its driver was loaded.
+
+    ``nvmlDeviceGetTotalEnergyConsumption`` of NVML, which devices have from Volta on (both recalled).
+    """
+
+    library: Any
+    handle: Any
+
+    def read(self) -> list[int]:
+        """Return the millijoules of the device."""
+        return [int(self.library.nvmlDeviceGetTotalEnergyConsumption(self.handle))]
+
+    def joules(self, before: list[int], after: list[int]) -> float:
+        """Return what was spent between two readings."""
+        return (after[0] - before[0]) / 1e3
+
+
+def nvml(uuid: str) -> Nvml | None:
+    """Return the meter of an NVIDIA device; None without nvidia-ml-py, the driver or the device's counter.
+
+    Parameters
+    ----------
+    uuid : str
+        Of the device, ``GPU-...``: an index counts differently here and in CUDA.
+    """
+    try:
+        import pynvml
+    except ImportError:
+        return None
+    try:
+        pynvml.nvmlInit()
+        meter = Nvml(pynvml, pynvml.nvmlDeviceGetHandleByUUID(uuid))
+        meter.read()
+    except pynvml.NVMLError:
+        return None
+    return meter
 
 
 def peak(status: str = "/proc/self/status") -> int | None:

@@ -115,7 +115,7 @@ def measure(
         "started": started,
     }
     names = [network.name for network in networks]
-    joules = _energy(runners) if setting.energy else np.full(len(runners), np.nan)
+    joules = _energy(runners, backend.meter()) if setting.energy else np.full(len(runners), np.nan)
     return raw.Chunk(names, status, samples, joules, about)
 
 
@@ -123,17 +123,14 @@ def _prepared(backend: Backend, network: Network, setting: Setting) -> Runner:
     return backend.prepare(network, setting.precision, setting.batch, setting.threads)
 
 
-def _energy(runners: Sequence[Runner]) -> NDArray[np.float64]:
-    """Return joules of an inference, the whole package's; NaN without a meter."""
-    meter = meters.rapl()
+def _energy(runners: Sequence[Runner], meter: meters.Meter | None) -> NDArray[np.float64]:
+    """Return joules of an inference, of all that the meter counts; NaN without a meter."""
     out = np.full(len(runners), np.nan)
     if meter is None:
         return out
     for number, runner in enumerate(runners):
-        count, before, end = 0, meter.read(), time.perf_counter() + _METERED
-        while time.perf_counter() < end:
-            runner.run()
-            count += 1
+        before = meter.read()
+        count = runner.repeat(_METERED)
         out[number] = meter.joules(before, meter.read()) / count
     return out
 

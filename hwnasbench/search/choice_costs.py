@@ -191,7 +191,9 @@ def _fitted(problem: Problem, name: str) -> ChoiceCosts:
     solution = np.linalg.lstsq(design[held:], values[held:], rcond=None)[0]
     base, costs = float(solution[0]), []
     for part, seen in zip(
-        split(problem.choices, solution[1:]), split(problem.choices, features[held:].sum(0)), strict=True
+        split(problem.choices, np.asarray(solution[1:], np.float64)),
+        split(problem.choices, features[held:].sum(0)),
+        strict=True,
     ):
         part = np.where(seen > 0, part, np.nan)
         least = float(np.nanmin(part))

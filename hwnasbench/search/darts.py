@@ -33,7 +33,9 @@ class Darts(RelaxedSearch):
         return [self.alpha]
 
     def _relax(self) -> Tensor:
-        return (self.alpha + self.blocked).softmax(dim=1).unsqueeze(0)
+        weights: Tensor = (self.alpha + self.blocked).softmax(dim=1).unsqueeze(0)
+        return weights
 
     def _probabilities(self) -> Tensor:
-        return (self.alpha.detach() + self.blocked).softmax(dim=1)
+        chances: Tensor = (self.alpha.detach() + self.blocked).softmax(dim=1)
+        return chances

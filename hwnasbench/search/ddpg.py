@@ -181,7 +181,7 @@ class _Walk:
 
     def state(self, step: int, action: float, mean: float) -> Floats:
         """Return the state at a decision, after the answer before and the mean of all before."""
-        state = self._fixed[step].copy()
+        state: Floats = self._fixed[step].copy()
         state[-2:] = action, mean
         return state
 

@@ -72,7 +72,9 @@ class Dnas(RelaxedSearch):
         uniform = self.torch.rand((self.samples, *self.mask.shape), generator=self.generator)
         gumbel = -(-(uniform + _TINY).log() + _TINY).log()
         temperature = max(self.temperature * self.annealing**self._rounds, self.coldest)
-        return ((self.theta + self.blocked + gumbel) / temperature).softmax(dim=2)
+        weights: Tensor = ((self.theta + self.blocked + gumbel) / temperature).softmax(dim=2)
+        return weights
 
     def _probabilities(self) -> Tensor:
-        return (self.theta.detach() + self.blocked).softmax(dim=1)
+        chances: Tensor = (self.theta.detach() + self.blocked).softmax(dim=1)
+        return chances

@@ -105,7 +105,7 @@ class PredictorGuided(Searcher):
             self._train(predictor, torch.from_numpy((known - mean) / spread), scores, feasible)
         with torch.inference_mode():
             worth, likely = predictor(torch.from_numpy((asked - mean) / spread)).numpy().T
-        return worth if feasible.all() else worth - np.float32(1e6) * (likely <= 0)
+        return np.asarray(worth if feasible.all() else worth - np.float32(1e6) * (likely <= 0))
 
     def _train(self, predictor: Any, known: Any, scores: NDArray[Any], feasible: NDArray[np.bool_]) -> None:
         torch, relation = self._torch, self._torch.nn.functional.binary_cross_entropy_with_logits

@@ -52,7 +52,8 @@ class Proxyless(RelaxedSearch):
         return [self.alpha]
 
     def _probabilities(self) -> Tensor:
-        return (self.alpha.detach() + self.blocked).softmax(dim=1)
+        chances: Tensor = (self.alpha.detach() + self.blocked).softmax(dim=1)
+        return chances
 
     def _relax(self) -> Tensor:
         """Return gates: 1 for the active path, 0 for all others."""

@@ -19,7 +19,7 @@ from hwnasbench.search.limits import CostLimit
 from hwnasbench.search.objectives.base import Metric, Objective
 from hwnasbench.search.objectives.differentiable import DifferentiableLoss, make
 from hwnasbench.search.objectives.numbers import positive as above_zero
-from hwnasbench.search.score_surrogate import SURROGATES, one_thread
+from hwnasbench.search.score_surrogate import SURROGATES, AdditiveSurrogate, MlpSurrogate, one_thread
 from hwnasbench.search.torch_tools import torch_of
 from hwnasbench.search.warm_start import WarmStart
 
@@ -106,7 +106,9 @@ class RelaxedSearch(WarmStart):
         self.loss, self.steps = None if loss is None else make(loss), steps
         self.torch = torch_of(self.name)
         self.generator = self.torch.Generator().manual_seed(int(self.rng.integers(2**31)))
-        self.surrogate = SURROGATES[surrogate](problem.choices, self.torch, self.generator)
+        self.surrogate: AdditiveSurrogate | MlpSurrogate = SURROGATES[surrogate](
+            problem.choices, self.torch, self.generator
+        )
         self._accuracy = _is_accuracy(problem.objective)
         self._rounds = 0
         self._prepare()
@@ -130,7 +132,8 @@ class RelaxedSearch(WarmStart):
 
     def _derive(self) -> list[int]:
         """Return the architecture that follows from the parameters: at each position the likeliest choice."""
-        return self._probabilities().argmax(dim=1).tolist()  # type: ignore[no-any-return]
+        likeliest: list[int] = self._probabilities().argmax(dim=1).tolist()
+        return likeliest
 
     def _step(self) -> None:
         """Take one step down on the loss."""
@@ -167,7 +170,7 @@ class RelaxedSearch(WarmStart):
         self.blocked = torch.zeros(self.mask.shape).masked_fill(~self.mask, float("-inf"))
 
     def _tensor(self, table: ChoiceCosts) -> Tensor:
-        rows = self.torch.zeros(self.mask.shape)
+        rows: Tensor = self.torch.zeros(self.mask.shape)
         for position, costs in enumerate(table.costs):
             rows[position, : len(costs)] = self.torch.from_numpy(np.nan_to_num(costs))
         return rows
@@ -191,7 +194,7 @@ class RelaxedSearch(WarmStart):
         if self.loss is not None and self._cost is not None:
             task = self.loss(task.clamp(min=_TINY), _expected(relaxed, *self._cost), self._target)
         # In spreads of the task's loss, weight decay means the same for every objective.
-        loss = task.mean() / unit
+        loss: Tensor = task.mean() / unit
         for limit, rows in self._over:
             loss = loss + _OVER_LIMIT * _excess(limit, _expected(relaxed, limit.table, rows).mean())
         return loss

@@ -93,7 +93,8 @@ class AdditiveSurrogate:
 
     def __call__(self, relaxed: Tensor) -> Tensor:
         """Return the scores of (n, positions, choices) weights of choices."""
-        return (relaxed * self._gains).sum(dim=(1, 2)) + self._base
+        scores: Tensor = (relaxed * self._gains).sum(dim=(1, 2)) + self._base
+        return scores
 
 
 class MlpSurrogate:
@@ -152,7 +153,8 @@ class MlpSurrogate:
         """Return the scores of (n, positions, choices) weights of choices."""
         w1, b1, w2, b2, w3, b3 = self._parameters
         layer = (relaxed.flatten(1) @ w1 + b1).relu()
-        return ((layer @ w2 + b2).relu() @ w3 + b3).squeeze(1)
+        scores: Tensor = ((layer @ w2 + b2).relu() @ w3 + b3).squeeze(1)
+        return scores
 
 
-SURROGATES = {"additive": AdditiveSurrogate, "mlp": MlpSurrogate}
+SURROGATES: dict[str, type[AdditiveSurrogate | MlpSurrogate]] = {"additive": AdditiveSurrogate, "mlp": MlpSurrogate}

@@ -81,14 +81,16 @@ class SinglePath(RelaxedSearch):
 
     def _reach(self) -> Tensor:
         """Return the probability of each indicator, 0 beyond the last choice; (positions, choices)."""
-        return self.theta.sigmoid().masked_fill(self.beyond, 0.0)
+        reach: Tensor = self.theta.sigmoid().masked_fill(self.beyond, 0.0)
+        return reach
 
     def _nest(self, indicators: Tensor) -> Tensor:
         """Return weights of choices, (..., positions, choices), from those of indicators."""
         reached = indicators.cumprod(dim=-1)
         first = self.torch.ones_like(reached[..., :1])
         weights = self.torch.cat([first, reached[..., :-1]], dim=-1) - reached
-        return self.torch.zeros_like(weights).scatter(-1, self.order.expand_as(weights), weights)
+        nested: Tensor = self.torch.zeros_like(weights).scatter(-1, self.order.expand_as(weights), weights)
+        return nested
 
     def _relax(self) -> Tensor:
         likely = self._reach().expand(self.samples, -1, -1)
@@ -101,4 +103,5 @@ class SinglePath(RelaxedSearch):
 
     def _derive(self) -> list[int]:
         indicators = ((self.theta.detach() >= 0) & ~self.beyond).float()
-        return self._nest(indicators).argmax(dim=1).tolist()  # type: ignore[no-any-return]
+        reached: list[int] = self._nest(indicators).argmax(dim=1).tolist()
+        return reached

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,7 +33,7 @@ class TrainingTimes:
         Of the search.
     """
 
-    def __init__(self, networks: Benchmark, members: Membership, request: Mapping[str, object]) -> None:
+    def __init__(self, networks: Benchmark, members: Membership, request: Mapping[str, Any]) -> None:
         self._trained = predicted.of_base(networks)
         self._members = members
         self._request = {key: value for key, value in request.items() if key in _KEYS}

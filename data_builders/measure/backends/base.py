@@ -6,6 +6,7 @@ import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from data_builders.measure import meters
 from hwnasbench.errors import UnknownName
 
 if TYPE_CHECKING:
@@ -40,6 +41,14 @@ class Runner(ABC):
         self.run()
         return time.perf_counter() - started
 
+    def repeat(self, seconds: float) -> int:
+        """Run for a while; return how many inferences that were."""
+        count, end = 0, time.perf_counter() + seconds
+        while time.perf_counter() < end:
+            self.run()
+            count += 1
+        return count
+
 
 class Backend(ABC):
     """One inference engine on one processor.
@@ -71,6 +80,10 @@ class Backend(ABC):
         Unmeasurable
             When the engine refuses the network.
         """
+
+    def meter(self) -> meters.Meter | None:
+        """Return the energy meter of what it runs on; None where there is none: the processor's packages by default."""
+        return meters.rapl()
 
     def check(self, precision: str) -> None:
         """Refuse a precision that the engine does not run."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from data_builders.measure import meters
 from data_builders.measure.backends.base import Backend, Runner
 from hwnasbench.errors import MissingExtra, Unmeasurable
 
@@ -45,6 +46,10 @@ class TorchCuda(Backend):
     def processor(self) -> str:
         """Return the name of the device."""
         return str(self._torch.cuda.get_device_name())
+
+    def meter(self) -> meters.Meter | None:
+        """Return NVML's counter of the device."""
+        return meters.nvml(f"GPU-{self._torch.cuda.get_device_properties().uuid}")
 
     def prepare(self, network: Network, precision: str, batch: int, threads: int) -> Runner:
         """Record a network; `threads` means nothing here."""
@@ -94,8 +99,8 @@ class _Graph(Runner):
         last.synchronize()
         return float(first.elapsed_time(last)) / 1e3 / self._replays
 
-    def replay_for(self, seconds: float) -> int:
-        """Replay for a while without waiting in between; return how often."""
+    def repeat(self, seconds: float) -> int:
+        """Replay for a while, a few times between two waits; return how often."""
         count, end = 0, time.perf_counter() + seconds
         while time.perf_counter() < end:
             for _ in range(self._replays):
