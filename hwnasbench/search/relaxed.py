@@ -94,7 +94,7 @@ class RelaxedSearch(WarmStart):
         loss: DifferentiableLoss | Mapping[str, Any] | str | None = None,
         surrogate: str = "mlp",
         warmup: int = 20,
-        batch: int = 10,
+        batch: int = 5,
         steps: int = 40,
         learning_rate: float = 0.1,
     ) -> None:
