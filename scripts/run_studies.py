@@ -116,7 +116,7 @@ def _figure(folder: Path) -> str:
         return ""
     told = ("report_accuracy_mean", "report_accuracy_std")
     ours = {row["searcher"]: tuple(float(row[name]) for name in told) for row in _rows(folder)}
-    lines = ["| searcher | published | here | within one published deviation |", "|---|---:|---:|---|"]
+    lines = ["| searcher | published (recalled) | here | within one published deviation |", "|---|---:|---:|---|"]
     for name, (mean, std) in PUBLISHED.items():
         near = "yes" if abs(ours[name][0] - mean) <= std else "no"
         lines.append(f"| {name} | {mean:.2f} ± {std:.2f} | {ours[name][0]:.2f} ± {ours[name][1]:.2f} | {near} |")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 
+from hwnasbench.search.limits import Limits
 from hwnasbench.search.random import RandomSearch
 
 
@@ -21,6 +22,21 @@ class Fails(RandomSearch):
         if self.seed == self.on and "MENDED" not in os.environ:
             raise ZeroDivisionError("nothing left to divide")
         return super().ask(n)
+
+
+class Within(RandomSearch):
+    """Draws among what keeps the limits on costs: it knows as much of them as searchers by tables do."""
+
+    name = "within"
+
+    def __init__(self, problem, seed):
+        super().__init__(problem, seed)
+        self.limits, self.asked = Limits(problem), {}
+
+    def ask(self, n):
+        found = self.limits.draw(n, self.asked, self.rng)
+        self.asked.update(dict.fromkeys(found))
+        return found
 
 
 class Dies(Fails):

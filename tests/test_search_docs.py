@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 import sys
 from pathlib import Path
@@ -46,6 +47,16 @@ def test_every_study_is_read_and_shown():
         assert study.name == path.stem
         if path.stem != "demo":
             assert f"### {study.title}\n" in TEXT
+
+
+def test_what_ships_of_a_study_is_of_its_problems_searchers_and_seeds():
+    for path in STUDIES:
+        study = studies.read(path)
+        if path.stem != "demo":
+            with (ROOT / "docs" / "studies" / path.stem / "statistics" / "final.csv").open(encoding="utf-8") as file:
+                rows = {(row["problem"], row["searcher"], int(row["runs"])) for row in csv.DictReader(file)}
+            labels = [searcher.label for searcher in study.searchers]
+            assert rows == {(problem.name, label, len(study.seeds)) for problem in study.problems for label in labels}
 
 
 def test_the_published_comparison_agrees_by_the_rule_that_was_written_first():

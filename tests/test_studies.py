@@ -136,6 +136,7 @@ def test_the_digest_is_that_of_what_is_said(tmp_path):
         ({"searchers": [{"name": "random", "setings": {}}]}, ["searchers[0].setings", "'settings'"]),
         ({"searchers": [{"name": "random", "label": "a/b"}]}, ["searchers[0].label", "a/b"]),
         ({"searchers": [{"name": "own_searchers:Fails", "settings": {"onn": 1}}]}, ["searchers[0]", "'onn'", "'on'"]),
+        ({"searchers": [{"name": "dnas", "settings": {"stepz": 3}}]}, ["searchers[0]", "'stepz'", "'steps'"]),
         ({"searchers": [{"name": "own_searchers:Nobody"}]}, ["searchers[0]", "Nobody", "MODULE:CLASS"]),
         ({"searchers": [{"name": "random"}, {"name": "random"}]}, ["searchers", "stands twice", "label"]),
         ({"budget": {"queries": 0}}, ["budget", "queries=0", "more than 0"]),
@@ -497,3 +498,28 @@ def test_a_folder_without_a_study_has_no_report(tmp_path):
     (tmp_path / "trajectories.parquet").unlink()
     with pytest.raises(InvalidRequest, match="no finished study"):
         studies.report(tmp_path)
+
+
+def test_runs_made_by_other_code_are_run_again(monkeypatch, tmp_path):
+    """Of all searches' code, of one's own searcher and its parents, and of an objective's function."""
+    (tmp_path / "own_objective.py").write_text("def double(found):\n    return 2 * found.accuracy\n")
+    (tmp_path / "own_parent.py").write_text(
+        "from own_searchers import Fails\n\n\nclass Mine(Fails):\n    name = 'mine'\n"
+    )
+    (tmp_path / "own_child.py").write_text("from own_parent import Mine\n\n\nclass Child(Mine):\n    name = 'child'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    objective = {"name": "function", "function": "own_objective:double", "metrics": ["accuracy"]}
+    table = given(problems=[{"space": "nasbench201", "objective": objective}], searchers=[{"name": "own_child:Child"}])
+    study = spec.parse(table, "my.toml")
+    problems.make(study.problems[0])
+
+    def digest():
+        return runner._source(study.problems[0], study.searchers[0])
+
+    seen = {digest()}
+    assert digest() in seen
+    for name in ("own_objective.py", "own_parent.py", "own_child.py"):
+        with (tmp_path / name).open("a") as file:
+            file.write("# changed\n")
+        assert digest() not in seen
+        seen.add(digest())

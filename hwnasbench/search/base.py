@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -21,6 +22,18 @@ Vector = tuple[int, ...]
 #: without a value, or one that breaks a constraint, has minus infinity everywhere.
 Score = Any
 INFEASIBLE = float("-inf")
+
+
+def settings_of(kind: type[Searcher]) -> set[str] | None:
+    """Return the names of a searcher's settings; None where it takes any."""
+    names: set[str] = set()
+    for one in kind.__mro__[:-1]:
+        if "__init__" in vars(one):
+            given = inspect.signature(vars(one)["__init__"]).parameters.values()
+            names |= {p.name for p in given if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+            if not any(p.kind is p.VAR_KEYWORD for p in given):
+                return names - {"self", "problem", "seed"}
+    return None
 
 
 class Searcher(ABC):

@@ -115,18 +115,14 @@ def read(problem: Problem, metric: str, vectors: Sequence[Vector] | NDArray[np.i
     Raises
     ------
     InvalidRequest
-        For a metric that comes of training: that is what a search is told, and pays for.
+        For a metric that comes of training: that is what a search is told, and pays for. For a device, in a space that
+        brings its own.
     """
     wanted = reference(metric)
     if METRICS[wanted.metric].scope in _TRAINED:
         raise InvalidRequest(f"{metric} is no cost: it comes of training; expected latency, energy, params or the like")
     many = np.asarray(vectors, np.int8).reshape(-1, len(problem.choices))
-    request = {**problem.request, **dict(wanted.keys)}
-    if hasattr(problem.space, "accelerators"):
-        frame = problem.bench.query_many(many, metrics=(wanted.metric,), **request)
-    else:
-        device = problem.device if wanted.device is None else wanted.device
-        frame = problem.bench.query_many(many, device, metrics=(wanted.metric,), **request)  # type: ignore[misc]
+    frame = problem.ask(many, (wanted.metric,), wanted.device or problem.device, dict(wanted.keys))
     return np.asarray(frame[wanted.metric].to_numpy(np.float64))
 
 

@@ -150,4 +150,4 @@ class Hyperband(SuccessiveHalving):
         # That bracket's k is levels - 1 - start; eta^k is what is left of the first bracket's at its first fidelity.
         counts = [self._first / self._ratio(0, start) * levels / (levels - start) for start in range(levels)]
         # Rounded first, or the last digit of a quotient would add an architecture.
-        return [(start, math.ceil(round(count, 9))) for start, count in enumerate(counts)]
+        return [(start, max(1, math.ceil(round(count, 9)))) for start, count in enumerate(counts)]

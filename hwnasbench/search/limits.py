@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -90,6 +90,15 @@ class Limits:
         self._known: dict[Vector, bool] = {}
         self._leaning = self._towards()
         self._spellings = type(problem.space).canonical_vector is not Space.canonical_vector
+
+    def of(self, metric: str) -> float | None:
+        """Return the limit on a metric, however its device is spelled; None where it has none."""
+        wanted = self._resolved(metric)
+        return next((limit.limit for limit in self.limits if self._resolved(limit.name) == wanted), None)
+
+    def _resolved(self, metric: str) -> tuple[Any, ...]:
+        ref = reference(metric)
+        return ref.metric, ref.device or getattr(self.problem.device, "name", self.problem.device), ref.keys
 
     def keeps(self, vectors: Sequence[Vector]) -> list[bool]:
         """Tell which architectures are in the space and keep the limits, by the benchmark and not by the table."""

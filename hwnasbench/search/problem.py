@@ -296,7 +296,14 @@ class Problem:
             raise NoColumn(f"no column answers {ref} of {self.space.name!r}: it is known with precision {found!r}")
         return column
 
-    def _ask(self, vectors: Any, metrics: tuple[str, ...], device: Any, extra: Mapping[str, Any]) -> Any:
+    def ask(self, vectors: Any, metrics: tuple[str, ...], device: Any, extra: Mapping[str, Any]) -> Any:
+        """Ask the benchmark for metrics, with the keys of the problem's request and others; a frame as of `query_many`.
+
+        Raises
+        ------
+        InvalidRequest
+            For a device, in a space that brings its own.
+        """
         bench: Any = self.bench
         request = {**self.request, **extra}
         if hasattr(self.space, "accelerators"):
@@ -315,7 +322,7 @@ class Problem:
         out = {}
         for (device, *keys), names in together.items():
             # Metrics of one request share a simulation.
-            frame = self._ask(vectors, tuple(self.references[name].metric for name in names), device, dict(keys))
+            frame = self.ask(vectors, tuple(self.references[name].metric for name in names), device, dict(keys))
             out.update({name: frame[self.references[name].metric].to_numpy(np.float64) for name in names})
         return out
 

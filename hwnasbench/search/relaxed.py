@@ -162,9 +162,9 @@ class RelaxedSearch(WarmStart):
         if self.loss is not None:
             table = choice_costs(self.problem, self.loss.metric)
             self._cost = (table, self._tensor(table))
-            limited = [limit.limit for limit in self.limits.limits if limit.name == self.loss.metric]
-            self._target = self.loss.target or (limited[0] if limited else _mean(table))
-        for table in [limit.table for limit in self.limits.limits]:
+            self._target = self.loss.target or self.limits.of(self.loss.metric) or _mean(table)
+        # A choice without a cost would be one that costs nothing.
+        for table in [limit.table for limit in self.limits.limits] + ([] if self._cost is None else [self._cost[0]]):
             for position, known in enumerate(table.known()):
                 self.mask[position, : len(known)] &= torch.from_numpy(known)
         self.blocked = torch.zeros(self.mask.shape).masked_fill(~self.mask, float("-inf"))
@@ -228,8 +228,10 @@ def _excess(limit: CostLimit, cost: Tensor) -> Tensor:
 
 def _mean(table: ChoiceCosts) -> float:
     """Return the mean cost by a table over architectures drawn uniformly."""
-    total = table.base + sum(float(np.nanmean(costs)) for costs in table.costs)
-    return float(np.exp(total)) if table.link == "exp" else total
+    if table.link == "exp":
+        # Decisions are drawn independently: the mean of the product is the product of the means.
+        return float(np.exp(table.base) * np.prod([np.nanmean(np.exp(costs)) for costs in table.costs]))
+    return table.base + sum(float(np.nanmean(costs)) for costs in table.costs)
 
 
 def _is_accuracy(objective: Objective) -> bool:

@@ -60,7 +60,10 @@ class SinglePath(RelaxedSearch):
         start = torch.full((len(choices), max(choices)), float("-inf"))
         for position, costs in enumerate(self._ranking()):
             known = self.mask[position].numpy()
-            rank = sorted(range(len(known)), key=lambda c: (not known[c], costs[c] if c < len(costs) else np.inf, c))
+            rank = sorted(
+                range(len(known)),
+                key=lambda c: (not known[c], np.nan_to_num(costs[c], nan=np.inf) if c < len(costs) else np.inf, c),
+            )
             self.order[position] = torch.tensor(rank)
             reachable = int(known.sum())
             for threshold in range(reachable - 1):

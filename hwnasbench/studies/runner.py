@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import sys
@@ -206,7 +207,7 @@ def _chunks(study: spec.Study, facts: dict[str, problems.Facts]) -> list[Chunk]:
                 facts[problem.name].release,
                 facts[problem.name].fingerprint,
                 hwnasbench.__version__,
-                _source(contender),
+                _source(problem, contender),
             ]
             for first in range(0, len(study.seeds), study.chunk):
                 numbers = study.seeds[first : first + study.chunk]
@@ -215,10 +216,15 @@ def _chunks(study: spec.Study, facts: dict[str, problems.Facts]) -> list[Chunk]:
     return out
 
 
-def _source(contender: spec.Contender) -> str:
-    """Return the digest of the module of a searcher: a changed one runs anew."""
-    path = getattr(sys.modules[contender.kind().__module__], "__file__", None)
-    return spec.digest(Path(path).read_text("utf-8")) if path else ""
+def _source(problem: spec.Problem, contender: spec.Contender) -> str:
+    """Return the digest of the code behind a run: that of all searches, and the modules of what is one's own."""
+    own = {kind.__module__ for kind in contender.kind().__mro__}
+    function = problem.objective.get("function")
+    if isinstance(function, str):
+        own.add(function.partition(":")[0])
+    found = [getattr(sys.modules.get(name), "__file__", None) for name in own if name.partition(".")[0] != "hwnasbench"]
+    files = [*Path(search.__file__).parent.rglob("*.py"), *(Path(path) for path in found if path)]
+    return spec.digest(sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in files))
 
 
 def _remaining(chunk: Chunk, out: Path) -> tuple[Chunk, Chunk] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import json
 import re
 import tomllib
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from hwnasbench import search, spaces
 from hwnasbench.devices import accelerator_spaces
 from hwnasbench.errors import HwnasbenchError, InvalidRequest, MissingExtra, UnknownName, nearest
+from hwnasbench.search.base import settings_of
 from hwnasbench.search.loop import Budget
 from hwnasbench.spaces.mixed import mixed_precision
 from hwnasbench.vocabulary import KEYS
@@ -148,11 +148,10 @@ class Contender(_Part):
             When there is no such module or class, or it has no such setting.
         """
         found = own(self.name) if ":" in self.name else search.get(self.name)
-        known = inspect.signature(found).parameters
-        free = any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
+        known = settings_of(found)
         for setting in self.settings:
-            if setting not in known and not free:
-                raise UnknownName(f"setting of {self.name}", setting, set(known) - {"problem", "seed"})
+            if known is not None and setting not in known:
+                raise UnknownName(f"setting of {self.name}", setting, known)
         return found
 
 
