@@ -18,7 +18,7 @@ from hwnasbench.search.choice_costs import ChoiceCosts, choice_costs, one_hot, r
 from hwnasbench.search.integer_programming import IntegerProgramming, _Program
 from hwnasbench.search.limits import CostLimit, Limits
 from hwnasbench.search.objectives import Constrained, Metric
-from hwnasbench.search.score_surrogate import gains
+from hwnasbench.search.score_surrogate import ridge
 
 CHOICES = (3, 4, 2, 1, 3)
 
@@ -148,7 +148,7 @@ def test_gains_of_scores_that_are_a_sum_are_found():
     truth = [rng.normal(size=n) for n in CHOICES]
     vectors = rng.integers(0, CHOICES, size=(60, len(CHOICES))).astype(np.int8)
     scores = 70 + sum(gain[vectors[:, p]] for p, gain in enumerate(truth))
-    base, found = gains(CHOICES, vectors, scores)
+    base, found, _ = ridge(CHOICES, vectors, scores)
     told = base + sum(gain[vectors[:, p]] for p, gain in enumerate(found))
     np.testing.assert_allclose(told, scores, atol=0.01)
     for ours, theirs in zip(found, truth, strict=True):
@@ -159,7 +159,7 @@ def test_noise_makes_gains_smaller_and_what_was_never_seen_gains_nothing():
     rng = np.random.default_rng(0)
     vectors = rng.integers(0, (3, 3, 2, 1, 3), size=(40, len(CHOICES))).astype(np.int8)
     noise = rng.normal(size=40)
-    _, found = gains(CHOICES, vectors, noise)
+    _, found, _ = ridge(CHOICES, vectors, noise)
     features = np.hstack([np.ones((40, 1)), one_hot(CHOICES, vectors)])
     least_squares = split(CHOICES, np.linalg.lstsq(features, noise, rcond=None)[0][1:])
     assert found[1][3] == pytest.approx(0, abs=1e-12)
@@ -239,6 +239,22 @@ def test_gains_of_a_search_are_there_to_be_looked_at(fbnet):
     searcher.tell(drawn, fbnet.scores(drawn))
     assert len(searcher.ask(3)) == 3
     assert [len(gain) for gain in searcher.gains] == list(fbnet.choices)
+
+
+def test_draws_of_gains_spread_where_little_was_seen():
+    """About the fitted gains; as far as the prior lets them where a choice was never seen."""
+    rng = np.random.default_rng(0)
+    vectors = rng.integers(0, (3, 3), size=(40, 2)).astype(np.int8)
+    vectors[vectors[:, 1] == 2, 1] = 0
+    scores = vectors[:, 0] + rng.normal(size=40)
+    found = ridge((3, 3), vectors, scores)
+    drawn = np.array([np.concatenate(found.draw(rng)) for _ in range(4000)])
+    spread = drawn.std(axis=0)
+    np.testing.assert_allclose(drawn.mean(axis=0), np.concatenate(found.gains), atol=4 * spread.max() / np.sqrt(4000))
+    assert spread[:5].max() < spread[5]
+    np.testing.assert_array_equal(
+        np.concatenate(found.draw(np.random.default_rng(1))), np.concatenate(found.draw(np.random.default_rng(1)))
+    )
 
 
 @pytest.mark.parametrize("setting", [{"warmup": 0}, {"batch": 1.5}])

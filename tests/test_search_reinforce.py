@@ -335,9 +335,9 @@ def test_an_agent_finds_better_bits_than_random_search_and_than_the_same_everywh
     kept = len(bits.network)
     ours, chance = [], []
     for seed in range(30):
-        ours.append(search.run("ddpg", bits, queries=60, seed=seed, hidden=32, updates=5).scores.max())
+        ours.append(search.run("ddpg", bits, queries=100, seed=seed, hidden=32, updates=5).scores.max())
         generator = random.Random(seed)
-        chance.append(max(bits.scores([draw(bits.choices, generator) for _ in range(60)])))
+        chance.append(max(bits.scores([draw(bits.choices, generator) for _ in range(100)])))
     uniform = max(bits.scores([(0,) * kept + (w, 0) * bits.space.layers for w in range(4)]))
     assert wilcoxon(ours, chance, alternative="greater").pvalue < 0.01
     assert wilcoxon(np.array(ours) - uniform, alternative="greater").pvalue < 0.01

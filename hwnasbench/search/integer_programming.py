@@ -8,7 +8,7 @@ import numpy as np
 
 from hwnasbench.errors import MissingExtra
 from hwnasbench.search.limits import CostLimit, Limits
-from hwnasbench.search.score_surrogate import gains
+from hwnasbench.search.score_surrogate import ridge
 from hwnasbench.search.warm_start import WarmStart
 
 if TYPE_CHECKING:
@@ -27,10 +27,11 @@ class IntegerProgramming(WarmStart):
     """The architecture whose choices gain most within the limits on what they cost, by an integer program.
 
     A batch of random architectures within the limits comes first and counts. Then in turn: what each choice gains is
-    fitted to all scores so far (`hwnasbench.search.score_surrogate.gains`), and the best architectures that were not
-    asked for yet are solved for: one by the program, the next by the same program with a cut that excludes the first
-    (a no-good cut), and so on. A solution that a fitted table let through, and that breaks a limit by the benchmark, is
-    cut off without being asked for: a cost needs no training to know.
+    fitted to all scores so far (`hwnasbench.search.score_surrogate.ridge`), and architectures are solved for: one by
+    the gains that are fitted, the others each by gains drawn from their posterior distribution (Thompson sampling), all
+    with cuts that exclude those asked for (no-good cuts). A solution that a fitted table let through, and that breaks a
+    limit by the benchmark, is cut off without being asked for: a cost needs no training to know. Each cut makes the
+    next solution dearer: this is for some hundred evaluations.
 
     Parameters
     ----------
@@ -67,12 +68,13 @@ class IntegerProgramming(WarmStart):
         self._program = _Program(problem.choices)
 
     def _propose(self, n: int, vectors: NDArray[np.int8], scores: Floats) -> list[Vector]:
-        self.gains = gains(self.problem.choices, vectors, scores)[1]
+        fitted = ridge(self.problem.choices, vectors, scores)
+        self.gains = fitted.gains
         found: list[Vector] = []
         for _ in range(_TRIES * n):
             if len(found) == n:
                 break
-            solution = self._program.solve(self.gains, self.limits)
+            solution = self._program.solve(fitted.draw(self.rng) if found else self.gains, self.limits)
             if solution is None:
                 break
             self._program.exclude(solution)

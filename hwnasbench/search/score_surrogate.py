@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from hwnasbench.search.choice_costs import one_hot, split
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -32,7 +32,24 @@ def one_thread(torch: Any) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def gains(choices: Sequence[int], vectors: NDArray[np.int8], targets: Floats) -> tuple[float, list[Floats]]:
+class Ridge(NamedTuple):
+    """What `ridge` found.
+
+    Attributes
+    ----------
+    base : float
+    gains : list of (choices,) ndarray
+        Those of a position sum to about zero; a choice that was never seen gains nothing.
+    draw : callable
+        Draws gains from their posterior distribution, by a generator.
+    """
+
+    base: float
+    gains: list[Floats]
+    draw: Callable[[np.random.Generator], list[Floats]]
+
+
+def ridge(choices: Sequence[int], vectors: NDArray[np.int8], targets: Floats) -> Ridge:
     """Fit ``base + sum over positions of gain[position][choice]`` by ridge regression.
 
     The penalty is that of `_PENALTIES` with the least error of leaving one out, in closed form [1]_.
@@ -45,9 +62,7 @@ def gains(choices: Sequence[int], vectors: NDArray[np.int8], targets: Floats) ->
 
     Returns
     -------
-    base : float
-    gains : list of (choices,) ndarray
-        Those of a position sum to about zero; a choice that was never seen gains nothing.
+    Ridge
 
     References
     ----------
@@ -66,7 +81,16 @@ def gains(choices: Sequence[int], vectors: NDArray[np.int8], targets: Floats) ->
         if (error := float(rest @ rest)) < best:
             best, chosen = error, penalty
     weights = right.T @ (singular / (singular**2 + chosen) * along)
-    return mean - float(middle @ weights), split(choices, weights)
+    noise = np.sqrt(best / len(targets))
+
+    def draw(rng: np.random.Generator) -> list[Floats]:
+        free = rng.standard_normal(len(weights))
+        seen = right @ free
+        # Along what was seen the data narrow the distribution; elsewhere it is the prior.
+        moved = right.T @ (seen / np.sqrt(singular**2 + chosen)) + (free - right.T @ seen) / np.sqrt(chosen)
+        return split(choices, weights + noise * moved)
+
+    return Ridge(mean - float(middle @ weights), split(choices, weights), draw)
 
 
 class AdditiveSurrogate:
@@ -87,8 +111,9 @@ class AdditiveSurrogate:
 
     def fit(self, vectors: NDArray[np.int8], targets: Floats) -> None:
         """Fit anew to all that was told."""
-        self._base, rows = gains(self.choices, vectors, targets)
-        for position, row in enumerate(rows):
+        found = ridge(self.choices, vectors, targets)
+        self._base = found.base
+        for position, row in enumerate(found.gains):
             self._gains[position, : len(row)] = self.torch.from_numpy(row)
 
     def __call__(self, relaxed: Tensor) -> Tensor:
