@@ -61,7 +61,7 @@ def tight(bench: Benchmark) -> Problem:
 
 @pytest.fixture(scope="module")
 def uneven() -> Problem:
-    """Positions with two, three and four choices, of a space that cannot be enumerated and has no time of training."""
+    """Positions with two, three and four choices, of a space that cannot be enumerated."""
     problem = Problem(hwnasbench.load("mnasnet", data="shipped"), Metric("accuracy"))
     assert len(set(problem.choices)) > 1
     return problem
@@ -403,8 +403,9 @@ def test_syne_tune_takes_the_whole_table(one: Problem, several: Problem) -> None
 def test_syne_tune_needs_a_time(uneven: Problem, one: Problem) -> None:
     from syne_tune.optimizer.baselines import REA
 
-    with pytest.raises(NoColumn, match=r"mnasnet has no time of training; say what an evaluation lasts: seconds="):
-        ArchitectureBlackbox(uneven)
+    unknown = Problem(hwnasbench.load("fbnet", data="shipped"), Metric("accuracy"), split="test")
+    with pytest.raises(NoColumn, match=r"fbnet has no time of training; say what an evaluation lasts: seconds="):
+        ArchitectureBlackbox(unknown)
     blackbox = ArchitectureBlackbox(uneven, seconds=60.0)
     assert blackbox.fidelity_values.tolist() == [16]
     rows = tuned(blackbox, REA(metric="score", population_size=5, **settings(blackbox)), 15)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -81,13 +83,23 @@ def test_float_models_agree_with_pytorch(network):
 
 # OpenVINO 2026.4 crashes on DARTS networks in int8: a campaign gives them a status.
 @pytest.mark.parametrize("network", [case for case in NETWORKS if not str(case.id).startswith("darts")])
-def test_quantised_models_agree_with_pytorch(network):
+def test_quantised_models_agree_with_pytorch(network, request):
     logits, weights, x, largest = expected(network, 2)
     model = onnx_model(network, 2, weights, quantised=True, ranges=largest)
     found = {name: engine(name).load(model, x, 1).output() for name in ("onnxruntime", "openvino")}
     for name, values in found.items():
+        # OpenVINO 2026.4 computes other numbers for FBNet's networks by AMX's tiles: half the spread of the logits off.
+        # With ONEDNN_MAX_CPU_ISA=AVX512_CORE_VNNI, on the same processor, they agree.
+        faulty = name == "openvino" and "[fbnet-" in request.node.name and _has_tiles()
         # 8 bits of a range four deviations wide leave about 1 % a layer, and errors add up as a random walk.
-        assert error(values, logits) < 0.01 * np.sqrt(len(network)) * 2.5, name
+        assert (error(values, logits) < 0.01 * np.sqrt(len(network)) * 2.5) != faulty, name
+
+
+def _has_tiles():
+    """Whether OpenVINO multiplies int8 by AMX's tiles here."""
+    listed = Path("/proc/cpuinfo")
+    limited = os.environ.get("ONEDNN_MAX_CPU_ISA", "AMX")
+    return listed.exists() and " amx_int8" in listed.read_text("utf-8") and "AMX" in limited
 
 
 def test_bfloat16_agrees_with_pytorch_to_its_digits():

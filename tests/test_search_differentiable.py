@@ -365,10 +365,10 @@ def test_a_surrogate_or_a_loss_that_nobody_knows(fbnet):
 
 @pytest.fixture(scope="module")
 def drawn_within(fbnet):
-    return fbnet.report([search.run(Within, fbnet, queries=100, seed=s).best for s in range(30)])["score"]
+    return fbnet.report([search.run(Within, fbnet, queries=60, seed=s).best for s in range(30)])["score"]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_beats_random_search_that_knows_the_limit_too(name, fbnet, drawn_within):
-    best = fbnet.report([search.run(name, fbnet, queries=100, seed=s).best for s in range(30)])["score"]
+    best = fbnet.report([search.run(name, fbnet, queries=60, seed=s).best for s in range(30)])["score"]
     assert wilcoxon(best, drawn_within, alternative="greater").pvalue < 0.01

@@ -35,7 +35,7 @@ _REGISTRY = {
     "ddpg": ("ddpg", "Ddpg"),
     "dnas": ("dnas", "Dnas"),
     "evolution": ("evolution", "Evolution"),
-    "hyperband": ("halving", "Hyperband"),
+    "hyperband": ("hyperband", "Hyperband"),
     "integer_programming": ("integer_programming", "IntegerProgramming"),
     "local_search": ("local_search", "LocalSearch"),
     "nsga2": ("nsga2", "NSGA2"),
@@ -47,7 +47,7 @@ _REGISTRY = {
     "reinforce": ("reinforce", "Reinforce"),
     "reinforce_lstm": ("reinforce_lstm", "ReinforceLstm"),
     "single_path": ("single_path", "SinglePath"),
-    "successive_halving": ("halving", "SuccessiveHalving"),
+    "successive_halving": ("successive_halving", "SuccessiveHalving"),
     "tpe": ("tpe", "Tpe"),
 }
 
