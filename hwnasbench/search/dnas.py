@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hwnasbench.errors import InvalidRequest
 from hwnasbench.search.base import positive, share
+from hwnasbench.search.objectives.numbers import positive as above_zero
 from hwnasbench.search.relaxed import RelaxedSearch
 
 if TYPE_CHECKING:
@@ -60,9 +60,8 @@ class Dnas(RelaxedSearch):
         super().__init__(problem, seed, **settings)
         positive(self, samples=samples)
         share(self, annealing=annealing)
-        if isinstance(temperature, bool) or not isinstance(temperature, (int, float)) or not temperature > 0:
-            raise InvalidRequest(f"{self.name}: temperature={temperature!r}; expected a number above 0")
-        self.temperature, self.annealing, self.samples = float(temperature), annealing, samples
+        self.temperature = above_zero(self.name, "temperature", temperature)
+        self.annealing, self.samples = annealing, samples
 
     def _parameters(self) -> list[Tensor]:
         self.theta = self.torch.zeros(self.mask.shape, requires_grad=True)

@@ -16,7 +16,7 @@ from hwnasbench.search.base import INFEASIBLE
 from hwnasbench.search.membership import Membership
 from hwnasbench.search.moves import draw, neighbours
 from hwnasbench.search.objectives.base import Objective, Reference, reference
-from hwnasbench.search.training_time import TrainingTimes, check_trained
+from hwnasbench.search.training_time import TrainingTimes
 from hwnasbench.vocabulary import precision_bits
 
 if TYPE_CHECKING:
@@ -104,7 +104,8 @@ class Problem:
         self._trainings: dict[tuple[str, int | None], dict[str, dict[str, Any]]] = {}
         self.fidelities = self._fidelities(epochs)
         self._tables: dict[int, dict[Vector, Score]] = {}
-        self._times = TrainingTimes(self._networks, self._members, request)
+        asked = [ref.metric for ref in self.references.values()]
+        self._times = TrainingTimes(self._networks, self._members, request, asked)
         self._check_feasible()
 
     # -- what a search sees -------------------------------------------------------------------
@@ -155,7 +156,6 @@ class Problem:
         NoColumn
             Where no time of training is known.
         """
-        check_trained([ref.metric for ref in self.references.values()])
         return self._times.of(vectors, self.fidelities[fidelity].epochs)
 
     def forget(self) -> None:

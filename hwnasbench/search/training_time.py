@@ -31,11 +31,15 @@ class TrainingTimes:
         Of the space that is searched; its architectures begin with the network's decisions.
     request : mapping
         Of the search.
+    metrics : sequence of str
+        That the search looks at.
     """
 
-    def __init__(self, networks: Benchmark, members: Membership, request: Mapping[str, Any]) -> None:
+    def __init__(
+        self, networks: Benchmark, members: Membership, request: Mapping[str, Any], metrics: Sequence[str]
+    ) -> None:
         self._trained = predicted.of_base(networks)
-        self._members = members
+        self._members, self._metrics = members, sorted(set(metrics))
         self._request = {key: value for key, value in request.items() if key in _KEYS}
         self._positions = len(self._trained.space.choices)
         self._epochs: int | None = None
@@ -48,6 +52,8 @@ class TrainingTimes:
         ------
         InvalidArchitecture
             When one is not in the space.
+        InvalidRequest
+            When no metric is an accuracy: nothing is trained.
         NoColumn
             Where no time of training is known.
         """
@@ -64,6 +70,11 @@ class TrainingTimes:
         return [second / self._epochs * epochs for second in seconds]
 
     def _learn(self, vectors: Sequence[Vector]) -> None:
+        if "accuracy" not in self._metrics:
+            raise InvalidRequest(
+                f"nothing is trained to know {', '.join(self._metrics)}: seconds of training limit nothing; "
+                "give the budget in queries"
+            )
         networks = self._trained.space
         if networks.enumerable and not self._seconds:
             self._ask(list(map(tuple, networks.all_vectors().tolist())))
@@ -72,8 +83,8 @@ class TrainingTimes:
         for network in dict.fromkeys(vector[:cut] for vector in vectors):
             if network not in self._seconds:
                 self._ask([network])
-        if any(len(vector) > cut for vector in vectors):
-            self._seconds.update((vector, self._seconds[vector[:cut]]) for vector in vectors)
+        # Where architectures are more than networks they are looked up whole the next time.
+        self._seconds.update((vector, self._seconds[vector[:cut]]) for vector in vectors)
 
     def _ask(self, networks: list[Vector]) -> None:
         name = self._trained.space.name
@@ -88,18 +99,3 @@ class TrainingTimes:
             raise NoColumn(f"no time of training is known of {arch} of {name}; give the budget in queries")
         self._epochs = frame.attrs["request"].get("epochs")
         self._seconds.update(zip(networks, seconds.tolist(), strict=True))
-
-
-def check_trained(metrics: Sequence[str]) -> None:
-    """Refuse to count the time of training where the objective needs none.
-
-    Raises
-    ------
-    InvalidRequest
-        When no metric is an accuracy.
-    """
-    if "accuracy" not in metrics:
-        raise InvalidRequest(
-            f"nothing is trained to know {', '.join(sorted(set(metrics)))}: seconds of training limit nothing; "
-            "give the budget in queries"
-        )

@@ -10,6 +10,7 @@ import traceback
 from concurrent.futures import as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -223,8 +224,17 @@ def _source(problem: spec.Problem, contender: spec.Contender) -> str:
     if isinstance(function, str):
         own.add(function.partition(":")[0])
     found = [getattr(sys.modules.get(name), "__file__", None) for name in own if name.partition(".")[0] != "hwnasbench"]
-    files = [*Path(search.__file__).parent.rglob("*.py"), *(Path(path) for path in found if path)]
-    return spec.digest(sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in files))
+    return spec.digest([_searches(), sorted(_sha256(Path(path)) for path in found if path)])
+
+
+@cache
+def _searches() -> list[str]:
+    """Return the digests of the code of all searches, as it was when first asked: what is loaded does not change."""
+    return sorted(_sha256(path) for path in Path(search.__file__).parent.rglob("*.py"))
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _remaining(chunk: Chunk, out: Path) -> tuple[Chunk, Chunk] | None:
