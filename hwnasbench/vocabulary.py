@@ -30,6 +30,7 @@ _ROWS = (
     ("energy", "mJ", "min", "device", "energy of one inference call of one batch"),
     ("throughput", "images/s", "max", "device", "images per second"),
     ("peak_memory", "KiB", "min", "device", "largest working memory during inference"),
+    ("arena_memory", "KiB", "min", "device", "what inference uses of the engine's memory arena, at most"),
     ("utilisation", "1", "max", "device", "share of peak arithmetic in use"),
     ("area", "mm2", "min", "device", "silicon area"),
     ("dsp", "1", "min", "device", "FPGA DSP slices"),

@@ -68,6 +68,9 @@ def test_a_sample_makes_a_device_that_answers(tmp_path, monkeypatch):
     assert (rows["noise"] >= 0).all()
     memory = duckdb.sql(f"select value from '{table}' where metric = 'peak_memory'").df()["value"]
     assert len(memory) == 12
+    arena = duckdb.sql(f"select value from '{table}' where metric = 'arena_memory'").df()["value"]
+    assert len(arena) == 12
+    assert (arena > 16).all()  # the stem's output, 16 KiB at int8, lies in it
     samples = raw.read_all(next(tmp_path.rglob("samples.h5")))
     assert len(samples) == 2
     again = command(*words[:-1], home=tmp_path)

@@ -179,6 +179,20 @@ def test_every_back_end_names_what_it_runs(name):
         backend.prepare(disconnected, backend.precisions[0], 1, 1)
 
 
+@pytest.mark.parametrize("name", ["nasbench201", "fbnet", "mobilenetv2"])
+def test_an_arena_holds_the_activations_of_each_image(name):
+    """The largest tensor must lie in it; more than all tensors together it need not hold."""
+    space = spaces.get(name)
+    network = space.network(space.sample(np.random.default_rng(0)), space.datasets[0]).live()
+    one, two = (engine("onnxruntime").arena(network, "fp32", batch, 1) for batch in (1, 2))
+    layers = network.layers
+    sizes = 4 * layers["out_channels"].astype(int) * layers["out_height"] * layers["out_width"]
+    assert sizes.max() <= two - one <= sizes.sum()
+    assert two - one <= one
+    assert engine("onnxruntime").arena(network, "fp32", 1, 1) == one
+    assert engine("openvino").arena(network, "fp32", 1, 1) is None
+
+
 def test_no_such_back_end():
     with pytest.raises(UnknownName, match=r"onnxruntime"):
         backends.get("onnxruntme")

@@ -226,7 +226,6 @@ def test_every_space_runs(name: str, precision: str) -> None:
     assert np.isfinite(runner.output()).all()
     assert runner.output().any()
     assert runner.seconds() > 0
-    assert runner.arena_bytes is None
 
 
 def test_batches_and_threads_change_no_answer() -> None:

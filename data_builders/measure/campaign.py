@@ -148,25 +148,32 @@ class Campaign:
         limit = min(fastest.values()) * (1 + DRIFT)
         return [where for where, seconds in fastest.items() if seconds > limit]
 
-    def peaks(self, say: Say = lambda text: None) -> list[float]:
+    def memory(self, say: Say = lambda text: None) -> dict[str, list[float]]:
         """Return how much memory each network needs, in bytes; NaN where the engine or the system does not tell.
 
-        The peak resident set of a process that loads and runs the network, less that of one which does so with a
-        network of a single small convolution. Writing the model is part of both: it is an upper bound.
+        Returns
+        -------
+        dict
+            ``peak_bytes``: the peak resident set of a process that loads and runs the network, less that of one which
+            does so with a network of a single small convolution. Writing the model is part of both: it is an upper
+            bound. ``arena_bytes``: what an inference uses of the engine's arena, at most.
         """
-        least = self._peak(spaces.get("nasbench201").network(SMALL, "cifar10").live())
-        out = []
+        least, _ = self._memory(spaces.get("nasbench201").network(SMALL, "cifar10").live())
+        out: dict[str, list[float]] = {"peak_bytes": [], "arena_bytes": []}
         for number, network in enumerate(self.networks, 1):
-            out.append(self._peak(network) - least)
+            peak, arena = self._memory(network)
+            out["peak_bytes"].append(peak - least)
+            out["arena_bytes"].append(arena)
             if number % self.size == 0:
                 say(f"memory of {number}/{len(self.networks)} networks")
         return out
 
-    def _peak(self, network: Network) -> float:
+    def _memory(self, network: Network) -> tuple[float, float]:
         try:
-            return float(json.loads(perform(self._job("peak"), payload.pack([network]))))
+            peak, arena = json.loads(perform(self._job("memory"), payload.pack([network])))
         except (Unmeasurable, Crashed):
-            return float("nan")
+            return float("nan"), float("nan")
+        return float(peak), float(arena)
 
     def _ask(self, executor: Executor | None) -> dict[str, Any]:
         job = self._job("identity")

@@ -32,7 +32,7 @@ def measure(
     passes: Annotated[int, typer.Option(help="Processes that time each network.")] = 3,
     seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
     energy: Annotated[bool, typer.Option("--energy", help="Read the energy meter too.")] = False,
-    memory: Annotated[bool, typer.Option("--memory", help="Load each network alone and read the peak.")] = False,
+    memory: Annotated[bool, typer.Option("--memory", help="Run each network alone; read its memory.")] = False,
     device: Annotated[str | None, typer.Option(help="What to call this machine; my_PROCESSOR by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the samples; in the data folder by default.")] = None,
     workers: Annotated[int, typer.Option(help="Processes that measure at once, on cores of their own.")] = 1,
@@ -73,7 +73,7 @@ def measure(
         agreement = summary.spread(chunks)
         typer.echo(f"processes differ by {agreement.between:.2%}, and rank with Kendall {agreement.kendall:.3f}")
     if memory:
-        found["peak_bytes"] = campaign.peaks(typer.echo)
+        found = found.assign(**campaign.memory(typer.echo))
     _write(campaign, given, found, called, chosen)
     _onboard(campaign, given, found, called, chosen, machine.title)
 

@@ -21,13 +21,14 @@ OWN = "own"
 def columns(
     space: Space, summary: pd.DataFrame, device: str, keys: dict[str, Any], passes: int, source: str = OWN
 ) -> list[ColumnData]:
-    """Return the latency and, where it was metered, the energy of the networks that were timed.
+    """Return the latency and, where they were read, energy and memory of the networks that were timed.
 
     Parameters
     ----------
     space : Space
     summary : pandas.DataFrame
-        Of `data_builders.measure.summary.frame`; of one data set. A column ``peak_bytes`` is optional.
+        Of `data_builders.measure.summary.frame`; of one data set. Columns ``peak_bytes`` and ``arena_bytes`` are
+        optional.
     device : str
     keys : dict
         ``dataset``, ``engine``, ``threads``, ``batch``, ``precision``.
@@ -53,8 +54,9 @@ def columns(
     out = [ColumnData(space.name, "latency", source, "measured", values=value, noise=noise, n=passes, **shared)]
     ok = status == STATUSES.index("ok")
     more = {"energy": summary["joules"].to_numpy(float) * 1e3}
-    if "peak_bytes" in summary:
-        more["peak_memory"] = summary["peak_bytes"].to_numpy(float) / 1024
+    for metric, name in (("peak_memory", "peak_bytes"), ("arena_memory", "arena_bytes")):
+        if name in summary:
+            more[metric] = summary[name].to_numpy(float) / 1024
     for metric, values in more.items():
         if ok.any() and np.isfinite(values[ok]).all():
             repeats = passes if metric == "energy" else 1

@@ -135,15 +135,21 @@ def _energy(runners: Sequence[Runner], meter: meters.Meter | None) -> NDArray[np
     return out
 
 
-def peak_memory(network: Network, setting: Setting) -> float:
-    """Return the peak resident set, in bytes, of this process, which loads and runs one network; NaN if unknown."""
-    _prepared(backends.get(setting.backend), network, setting).run()
-    found = meters.peak()
-    return float("nan") if found is None else float(found)
+def memory(network: Network, setting: Setting) -> tuple[float, float]:
+    """Return the peak resident set of this process, which loads and runs one network, and the engine's arena, in bytes.
+
+    NaN stands for what the system or the engine does not tell.
+    """
+    backend = backends.get(setting.backend)
+    _prepared(backend, network, setting).run()
+    peak = meters.peak()
+    arena = backend.arena(network, setting.precision, setting.batch, setting.threads)
+    resident, held = (float("nan") if one is None else float(one) for one in (peak, arena))
+    return resident, held
 
 
 def main(job: str, networks: str, out: str) -> None:
-    """Do what the file of a job says; write raw samples, a peak, or the reason why there are none."""
+    """Do what the file of a job says; write raw samples, what memory was used, or the reason why there are none."""
     given = json.loads(Path(job).read_text("utf-8"))
     follow_parent(given["parent"])
     setting, protocol = Setting(**given["setting"]), Protocol(**given["protocol"])
@@ -152,8 +158,8 @@ def main(job: str, networks: str, out: str) -> None:
         match given["what"]:
             case "identity":
                 answer = json.dumps(identity(backends.get(setting.backend))).encode()
-            case "peak":
-                answer = json.dumps(peak_memory(listed[0], setting)).encode()
+            case "memory":
+                answer = json.dumps(memory(listed[0], setting)).encode()
             case "load":
                 _prepared(backends.get(setting.backend), listed[0], replace(setting, energy=False)).run()
                 answer = b"true"

@@ -17,15 +17,7 @@ if TYPE_CHECKING:
 
 
 class Runner(ABC):
-    """One network, prepared.
-
-    Attributes
-    ----------
-    arena_bytes : int or None
-        Memory that the engine holds for it, where the engine tells.
-    """
-
-    arena_bytes: int | None = None
+    """One network, prepared."""
 
     @abstractmethod
     def run(self) -> None:
@@ -80,6 +72,16 @@ class Backend(ABC):
         Unmeasurable
             When the engine refuses the network.
         """
+
+    def arena(self, network: Network, precision: str, batch: int, threads: int) -> int | None:
+        """Return the bytes that an inference uses of the engine's arena, at most; None where the engine does not tell.
+
+        Raises
+        ------
+        UnknownName, Unmeasurable
+            As `prepare` does.
+        """
+        return None
 
     def meter(self) -> meters.Meter | None:
         """Return the energy meter of what it runs on; None where there is none: the processor's packages by default."""

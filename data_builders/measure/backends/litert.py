@@ -19,10 +19,7 @@ if TYPE_CHECKING:
 
 
 class LiteRT(Backend):
-    """The interpreter as it comes: XNNPACK runs what it can, the built-in kernels the rest.
-
-    The interpreter does not tell how large its arena is: `Runner.arena_bytes` stays None.
-    """
+    """The interpreter as it comes: XNNPACK runs what it can, the built-in kernels the rest."""
 
     name = "litert"
     engine = "litert"
