@@ -10,6 +10,7 @@ import pandas as pd
 
 from data_builders.build import file_digest
 from data_builders.proxies import SEEDS, distinct, jobs
+from data_builders.proxy_times import Times, on_one_processor
 from data_builders.rows import rounded
 from hwnasbench import proxies
 from hwnasbench.errors import CorruptFile, InvalidRequest, SourceMissing
@@ -94,11 +95,13 @@ def _chunk(job: tuple[Any, ...], datasets: Sequence[str]) -> pd.DataFrame:
     return found
 
 
-def columns(space: Space, scores: pd.DataFrame, evaluated: Sequence[int]) -> Iterator[ColumnData]:
+def columns(
+    space: Space, scores: pd.DataFrame, evaluated: Sequence[int], times: Times | None = None
+) -> Iterator[ColumnData]:
     """Yield one column a proxy and data set, and the time that scoring took.
 
     A value is the mean over seeds, its noise their sample standard deviation. Architectures of equal function have
-    the value of the one that was evaluated.
+    the value of the one that was evaluated. Times are those of one processor; see `on_one_processor`.
 
     Parameters
     ----------
@@ -109,6 +112,8 @@ def columns(space: Space, scores: pd.DataFrame, evaluated: Sequence[int]) -> Ite
     evaluated : sequence of int
         The architectures that were, as `data_builders.proxies.distinct` returns them; others of no such function are
         disconnected.
+    times : Times, optional
+        Of the scores; found by default.
 
     Raises
     ------
@@ -135,6 +140,10 @@ def columns(space: Space, scores: pd.DataFrame, evaluated: Sequence[int]) -> Ite
         "flags": ["copied" if one else None for one in copied],
     }
     metrics = {name: name for name in proxies.names() if name not in COUNTED} | {"seconds": "proxy_time"}
+    times = times or on_one_processor(space, scores)
+    scores = scores.assign(seconds=times.seconds)
+    timed = set(scores["arch_index"][times.measured])
+    clocked = ["measured" if index in timed else "estimated" for index in order]
     for dataset, part in scores.groupby("dataset", sort=True):
         grouped = part.groupby("arch_index")[list(metrics)]
         means, spreads = grouped.mean(), grouped.std(ddof=1)
@@ -143,7 +152,8 @@ def columns(space: Space, scores: pd.DataFrame, evaluated: Sequence[int]) -> Ite
             value[connected] = rounded(means[name].loc[classes[connected]].to_numpy())
             noise[connected] = rounded(spreads[name].loc[classes[connected]].to_numpy(), np.float16)
             keys = {**KEYS, "dataset": str(dataset)}
-            yield ColumnData(space.name, metric, SOURCE, "measured", values=value, noise=noise, keys=keys, **shared)
+            how = {**shared, "kinds": clocked} if metric == "proxy_time" else shared
+            yield ColumnData(space.name, metric, SOURCE, "measured", values=value, noise=noise, keys=keys, **how)
 
 
 def collect(space: Space, chunks: Path, table: Path, seeds: Sequence[int] = SEEDS) -> dict[str, Any]:
@@ -162,7 +172,8 @@ def collect(space: Space, chunks: Path, table: Path, seeds: Sequence[int] = SEED
     -------
     dict
         What the table was made from: chunks and their SHA-256 (of the lines ``name digest``, sorted), seeds,
-        versions of PyTorch, processors, seconds; and the table's own SHA-256.
+        versions of PyTorch, seconds; of each processor the rows, by what its times were divided, and how far they
+        scatter; and the table's own SHA-256.
 
     Raises
     ------
@@ -171,7 +182,8 @@ def collect(space: Space, chunks: Path, table: Path, seeds: Sequence[int] = SEED
     evaluated = distinct(space)
     todo = jobs(space, evaluated, chunks, seeds)
     scores = read(todo, space.datasets)
-    tables = [column.to_table() for column in columns(space, scores, evaluated)]
+    times = on_one_processor(space, scores)
+    tables = [column.to_table() for column in columns(space, scores, evaluated, times)]
     # All rows of an architecture side by side: with classes in order, half the bytes.
     order = np.arange(len(tables) * len(space)).reshape(len(tables), -1).T.ravel()
     write_table(concat([concat(tables).take(order)]), table)
@@ -181,7 +193,10 @@ def collect(space: Space, chunks: Path, table: Path, seeds: Sequence[int] = SEED
         "chunks_sha256": hashlib.sha256("\n".join(lines).encode()).hexdigest(),
         "seeds": list(seeds),
         "torch": sorted(scores["torch"].unique()),
-        "machines": sorted(scores["machine"].unique()),
+        "machines": {
+            name: {"rows": int((scores["machine"] == name).sum()), "ratio": ratio, "error": times.errors.get(name)}
+            for name, ratio in times.ratios.items()
+        },
         "seconds": round(float(scores["seconds"].sum())),
         "table_sha256": file_digest(table),
     }

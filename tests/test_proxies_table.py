@@ -17,6 +17,7 @@ from small_store import ARCHS, CONNECTED, DISCONNECTED, SPACE
 
 from data_builders import proxies as evaluation
 from data_builders import proxies_table, rows
+from data_builders.proxy_times import on_one_processor
 from hwnasbench import proxies
 from hwnasbench.benchmark import Benchmark
 from hwnasbench.errors import CorruptFile, InvalidRequest, SourceMissing, UnknownName
@@ -113,6 +114,39 @@ def test_processes_are_renewed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert len(said) == 2
 
 
+def test_times_are_those_of_one_processor() -> None:
+    """Of two, the one that scatters less is kept, and the other's times are divided by how much slower it is."""
+    rng = np.random.default_rng(0)
+    first = {SPACE.canonical(int(index)): int(index) for index in np.flatnonzero(CONNECTED)[:600][::-1]}
+    indices = sorted(first.values())[::3]
+    scores = made_up(indices)
+    macs = np.array([SPACE.network(SPACE.from_index(i), "cifar10").live().macs for i in scores["arch_index"]])
+    on_slow = scores["arch_index"].to_numpy() % 3 == 0
+    true = 0.1 + macs / 1e9
+    noise = 1 + np.where(on_slow, 0.1, 0.02) * rng.standard_normal(len(scores))
+    scores = scores.assign(
+        seconds=true * noise * np.where(on_slow, 3.0, 1.0), machine=np.where(on_slow, "a slow one", "fast")
+    )
+    times = on_one_processor(SPACE, scores)
+    np.testing.assert_array_equal(times.measured, ~on_slow)
+    np.testing.assert_array_equal(times.seconds[~on_slow], scores["seconds"][~on_slow])
+    assert times.ratios["fast"] == 1
+    assert times.ratios["a slow one"] == pytest.approx(3.0, rel=0.03)
+    np.testing.assert_allclose(times.seconds[on_slow], scores["seconds"][on_slow] / times.ratios["a slow one"])
+    assert times.errors["fast"] == pytest.approx(0.02, rel=0.15)
+    columns = proxies_table.columns(SPACE, scores, indices, times)
+    kinds = {column.metric: np.array(column.kinds)[np.argsort(column.arch_index)] for column in columns}
+    assert set(kinds["naswot"][indices]) == {"measured"}
+    assert [kind == "estimated" for kind in kinds["proxy_time"][indices]] == [i % 3 == 0 for i in indices]
+
+
+def test_one_processor_s_times_stay() -> None:
+    scores = made_up([3, 7])
+    times = on_one_processor(SPACE, scores)
+    np.testing.assert_array_equal(times.seconds, scores["seconds"])
+    assert times.measured.all()
+
+
 def test_table_of_a_folder(tmp_path: Path) -> None:
     write_chunks(tmp_path / "chunks")
     made = proxies_table.collect(FEW, tmp_path / "chunks", tmp_path / "table.parquet")
@@ -126,7 +160,7 @@ def test_table_of_a_folder(tmp_path: Path) -> None:
     assert (set(copied["kind"]), set(copied["flags"])) == ({"estimated"}, {"copied"})
     assert set(own["kind"]) == {"measured"}
     assert own["flags"].isna().all()
-    assert (made["chunks"], made["seeds"], made["torch"], made["machines"]) == (2, [0, 1], ["2.0"], ["here"])
+    assert (made["chunks"], made["seeds"], made["torch"], list(made["machines"])) == (2, [0, 1], ["2.0"], ["here"])
     again = proxies_table.collect(FEW, tmp_path / "chunks", tmp_path / "again.parquet")
     assert again == made
     assert (tmp_path / "again.parquet").read_bytes() == (tmp_path / "table.parquet").read_bytes()
