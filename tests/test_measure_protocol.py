@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from data_builders.measure import raw, summary
 from data_builders.measure.backends.base import Runner
+from data_builders.measure.protocol import Clock as Reference
 from data_builders.measure.protocol import Protocol, Samples, corrected, summarise, time_chunk, undisturbed
 from hwnasbench.errors import MeasurementDisturbed
 
@@ -44,7 +46,7 @@ def test_quiet_rounds_give_the_times():
     assert samples.kept.all()
     assert samples.reference.shape == (4, 2)
     np.testing.assert_allclose(samples.seconds, np.tile(np.arange(1, 11) * 1e-3, (4, 1)))
-    found = summarise([samples, samples], 2e-3)
+    found = summarise([samples, samples], Reference(2e-3))
     np.testing.assert_allclose(found.value, np.arange(1, 11) * 1e-3)
     np.testing.assert_allclose(found.noise, 0, atol=1e-15)
     assert (found.rounds == 8).all()
@@ -73,7 +75,7 @@ def test_disturbed_rounds_do_not_count():
     samples = time_chunk(runners, reference, Protocol(rounds=6, inner=2), np.random.default_rng(0))
     assert samples.kept.sum() == 6
     assert (~samples.kept).sum() >= 2
-    np.testing.assert_allclose(summarise([samples], 2e-3).value, np.arange(1, 11) * 1e-3)
+    np.testing.assert_allclose(summarise([samples], Reference(2e-3)).value, np.arange(1, 11) * 1e-3)
 
 
 def test_a_machine_that_never_rests_is_refused():
@@ -86,9 +88,11 @@ def test_a_machine_that_never_rests_is_refused():
 
 def test_the_reference_corrects_a_slower_clock():
     slow = Samples(np.full((2, 3), 2.2), np.full((2, 2), 1.1), np.array([True, True]))
-    np.testing.assert_allclose(corrected(slow, 1.0), 2.0)
+    np.testing.assert_allclose(corrected(slow, Reference(1.0)), 2.0)
+    np.testing.assert_allclose(corrected(slow, Reference(1.0, 0.0)), 2.2)
+    np.testing.assert_allclose(corrected(slow, Reference(1.0, 0.5)), 2.2 / 1.1**0.5)
     fast = Samples(np.full((2, 3), 2.0), np.full((2, 2), 1.0), np.array([True, False]))
-    found = summarise([slow, fast], 1.0)
+    found = summarise([slow, fast], Reference(1.0))
     np.testing.assert_allclose(found.value, 2.0)
     np.testing.assert_allclose(found.noise, 0, atol=1e-12)
     assert (found.rounds == 3).all()
@@ -121,8 +125,43 @@ def test_interleaved_minima_rank_better_than_sequential_medians():
         protocol = Protocol(rounds=7, inner=2, limit=0.25, extra=200)
         runners = [Known(i, t, clock) for i, t in enumerate(true)]
         samples = time_chunk(runners, Known("reference", 1e-3, clock), protocol, np.random.default_rng(seed))
-        return summarise([samples], 1e-3).value
+        return summarise([samples], Reference(1e-3)).value
 
     plain = kendalltau(sequential(1), sequential(2)).statistic
     ours = kendalltau(interleaved(1), interleaved(2)).statistic
     assert ours > 0.9 > plain
+
+
+def made_up_chunk(references, slope, rng, n=40):
+    """What processes see of a chunk whose networks change as a power of the reference does."""
+    true = 1e-3 * (1 + rng.random(n))
+    return [
+        raw.Chunk(
+            [str(i) for i in range(n)],
+            ["ok"] * n,
+            Samples((true * one**slope)[None], np.full((1, 2), one), np.array([True])),
+            np.full(n, np.nan),
+            {},
+        )
+        for one in references
+    ]
+
+
+@pytest.mark.parametrize("slope", [0.0, 0.4, 1.0])
+def test_how_far_networks_change_with_the_reference_is_fitted(slope):
+    rng = np.random.default_rng(2)
+    chunks = [made_up_chunk(rng.uniform(1.0, 1.1, 3), slope, rng) for _ in range(100)]
+    found = summary.clock([chunks])
+    assert found.slope == pytest.approx(slope, abs=0.01)
+    assert found.base == pytest.approx(1.05, abs=0.01)
+    assert summary.spread(chunks).between < 0.001
+    values = summary.frame(chunks)["value"].to_numpy()
+    fixed = [one.samples.seconds[0] * (found.base / one.fastest) ** slope for one, *_ in chunks]
+    np.testing.assert_allclose(values, 1e3 * np.concatenate(fixed), rtol=2e-3)
+
+
+def test_a_few_differences_leave_the_reference_trusted():
+    rng = np.random.default_rng(2)
+    chunks = [made_up_chunk([1.0, 1.001, 0.999], 0.0, rng)]
+    assert summary.clock([chunks]).slope > 0.99
+    assert summary.clock([[made_up_chunk([1.0], 0.0, rng)]]).slope == 1

@@ -131,9 +131,7 @@ class Agreement(NamedTuple):
     bias : float
         Median of the second time over the first, less 1.
     hours : float
-        Median of the time between the two.
-    least_hours : float
-        The shortest.
+        Between the start of the first run's last chunk and that of the second run's first one.
     """
 
     networks: int
@@ -142,7 +140,6 @@ class Agreement(NamedTuple):
     difference: float
     bias: float
     hours: float
-    least_hours: float
 
 
 def _side_by_side(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
@@ -152,7 +149,7 @@ def _side_by_side(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
 
 def _by_graph(frame: pd.DataFrame) -> pd.DataFrame:
     space = nasbench201()
-    return frame[["value", "started"]].set_index(pd.Index([space.graph_key(name) for name in frame["name"]]))
+    return frame[["value"]].set_index(pd.Index([space.graph_key(name) for name in frame["name"]]))
 
 
 def ratios(first: pd.DataFrame, second: pd.DataFrame) -> pd.Series:
@@ -167,13 +164,12 @@ def agreement(first: pd.DataFrame, second: pd.DataFrame) -> Agreement:
 
     both = _side_by_side(first, second)
     before, after = both["value_first"], both["value_second"]
-    ratio, hours = after / before, (both["started_second"] - both["started_first"]) / 3600
+    ratio = after / before
     return Agreement(
         len(both),
         float(spearmanr(before, after).statistic),
         float(kendalltau(before, after).statistic),
         float((ratio - 1).abs().median()),
         float(ratio.median() - 1),
-        float(hours.median()),
-        float(hours.min()),
+        float(second["begun"].min() - first["started"].max()) / 3600,
     )

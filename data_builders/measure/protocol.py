@@ -4,13 +4,13 @@ One network after the other, medians of the same network differ by 14 % between 
 the clock and the neighbours change meanwhile. So networks are prepared in chunks and timed in rounds: each round times
 each network of the chunk once, in a new random order, and a reference network that is the same in the whole campaign.
 A round whose reference is slow was disturbed and is repeated. The minimum over rounds is kept; the reference's own
-minimum in the chunk, over that of the whole campaign, corrects what the clock did in between.
+minimum in the chunk, against that of other chunks, corrects what the clock did in between.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -145,23 +145,39 @@ class Summary:
     rounds: NDArray[np.int64]
 
 
-def corrected(samples: Samples, base: float) -> NDArray[np.float64]:
-    """Return the samples of undisturbed rounds, (rounds, n), as if the reference's fastest had been `base` seconds."""
+class Clock(NamedTuple):
+    """What the reference network tells of other networks' times.
+
+    Attributes
+    ----------
+    base : float
+        Median over chunks of the reference's fastest inference, in seconds.
+    slope : float
+        By which power of its changes the times of other networks change: 1 where a slower clock slows all alike, 0
+        where the reference's changes are its own.
+    """
+
+    base: float
+    slope: float = 1.0
+
+
+def corrected(samples: Samples, clock: Clock) -> NDArray[np.float64]:
+    """Return the samples of undisturbed rounds, (rounds, n), as if the reference had taken `clock.base` seconds."""
     fastest = float(samples.reference[samples.kept].min())
-    return samples.seconds[samples.kept] * (base / fastest)
+    return samples.seconds[samples.kept] * (clock.base / fastest) ** clock.slope
 
 
-def summarise(processes: Sequence[Samples], base: float) -> Summary:
+def summarise(processes: Sequence[Samples], clock: Clock) -> Summary:
     """Summarise one chunk, timed by one or several processes.
 
     Parameters
     ----------
     processes : sequence of Samples
         Of the same networks.
-    base : float
-        Fastest inference of the reference in the whole campaign, in seconds.
+    clock : Clock
+        Of the campaign.
     """
-    each = [corrected(samples, base) for samples in processes]
+    each = [corrected(samples, clock) for samples in processes]
     minima = np.array([rows.min(axis=0) for rows in each])
     pooled = np.concatenate(each)
     noise = minima.std(axis=0, ddof=1) if len(minima) > 1 else np.full(minima.shape[1], np.nan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+    from data_builders.measure.protocol import Clock
     from hwnasbench.networks.layers import Network
 
 #: The source of what this project measured.
@@ -61,6 +63,8 @@ class Samples:
         Of the first chunk: machine, versions, setting, protocol.
     frame : pandas.DataFrame
     spread : Spread
+    clock : Clock
+        By which the times were corrected.
     passes : int
         Processes that timed each network.
     """
@@ -71,6 +75,7 @@ class Samples:
     about: dict[str, Any]
     frame: pd.DataFrame
     spread: summary.Spread
+    clock: Clock
     passes: int
 
     @property
@@ -89,6 +94,8 @@ class Samples:
 def read(folder: Path) -> list[Samples]:
     """Read every file of a folder of measurements.
 
+    Files of one device and setting were timed beside the same reference network: they share a clock.
+
     Raises
     ------
     SourceMissing
@@ -96,17 +103,21 @@ def read(folder: Path) -> list[Samples]:
     CorruptFile
         When one is damaged, or lies in the folder of another device.
     """
-    found = [_read(path) for path in sorted(folder.glob("*/*.h5"))]
-    if not found:
+    chunks = {path: summary.of_file(path) for path in sorted(folder.glob("*/*.h5"))}
+    if not chunks:
         raise SourceMissing(f"no raw samples are under {folder}; expected DEVICE/SPACE-WHAT-BACKEND-PRECISION.h5")
-    return found
+    settings = {path: (path.parent.name, json.dumps(c[0][0].about["setting"])) for path, c in chunks.items()}
+    clocks = {
+        one: summary.clock(chunks[path] for path in chunks if settings[path] == one) for one in set(settings.values())
+    }
+    return [_made(path, found, clocks[settings[path]]) for path, found in chunks.items()]
 
 
-def _read(path: Path) -> Samples:
-    chunks = summary.of_file(path)
+def _made(path: Path, chunks: list[list[raw.Chunk]], clock: Clock) -> Samples:
     space, what, *_ = path.stem.split("-")
     spaces.get(space)
-    made = Samples(path, space, what, chunks[0][0].about, summary.frame(chunks), summary.spread(chunks), len(chunks[0]))
+    frame, spread = summary.frame(chunks, clock), summary.spread(chunks, clock)
+    made = Samples(path, space, what, chunks[0][0].about, frame, spread, clock, len(chunks[0]))
     if made.keys["device"] != path.parent.name:
         raise CorruptFile(f"{path} is of {made.keys['device']}; expected the device of its folder, {path.parent.name}")
     return made

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 _DEFAULT = Path(__file__).parents[2] / "docs" / "measurements.md"
 _TEXT = """# What this project measured
 
-Latencies timed by the protocol of `hwnasbench measure` ([how](measuring.md#how-networks-are-timed)); every raw sample
-lies in the folder `measurements` of the repository. This page is printed from them by
+Latencies timed as `hwnasbench measure` does ([how](measuring.md#how-networks-are-timed)), each with the rounds that the
+tables state; every raw sample lies in the folder `measurements` of the repository. This page is printed from them by
 
     python -m data_builders.measure.report measurements --from SOURCES
 
@@ -73,10 +73,11 @@ def _machine(own: list[Samples]) -> list[str]:
     machine = Machine(**own[0].about["machine"])
     versions = {(name, version) for samples in own for name, version in samples.about["versions"].items()}
     told = ", ".join(f"{name} {version}" for name, version in sorted(versions))
-    rules = ", ".join(f"{name} {value}" for name, value in own[0].about["protocol"].items())
+    clocks = {f"{s.keys['engine']} {s.keys['precision']}": s.clock for s in own}
+    bases = "; ".join(f"{name} {1e3 * one.base:.3f} ms, power {one.slope:.2f}" for name, one in sorted(clocks.items()))
     return [
         f"{machine.title}: {machine.vendor}, family {machine.family}, model {machine.model}, stepping "
-        f"{machine.stepping}; {machine.cores} cores; {machine.features}. {told}. Protocol: {rules}.\n"
+        f"{machine.stepping}; {machine.cores} cores; {machine.features}. {told}. The reference: {bases}.\n"
     ]
 
 
@@ -94,6 +95,8 @@ def _spreads(own: list[Samples]) -> list[str]:
         (
             *_label(samples),
             f"{len(samples.frame):,}",
+            str(samples.about["protocol"]["rounds"]),
+            f"{100 * samples.spread.disturbed:.0f} %",
             f"{samples.frame['value'].median():.3f}",
             f"{100 * samples.spread.within:.1f} %",
             f"{100 * samples.spread.between:.2f} %",
@@ -108,6 +111,8 @@ def _spreads(own: list[Samples]) -> list[str]:
         "engine",
         "precision",
         "timed",
+        "rounds",
+        "disturbed",
         "median ms",
         "within",
         "between",
@@ -116,6 +121,7 @@ def _spreads(own: list[Samples]) -> list[str]:
     )
     return [
         "### How well the times agree\n",
+        "`rounds` are those of a process that count, `disturbed` the share of all that do not, "
         "`within` is how far the ninetieth percentile of a process's rounds lies above their minimum, `between` the "
         "standard deviation of the minima of three processes (medians over networks; the reference corrects them, or "
         "not: `uncorrected`), and `Kendall` how two processes rank: low where the times are close together.\n",

@@ -27,8 +27,8 @@ AGREEMENT_TEXT = """### NAS-Bench-201: how far repeats agree
 `again`: the same cells in new processes; this is the noise ceiling, which no prediction can be expected to pass.
 `swapped`: cells whose inner nodes are exchanged, which are the same graph laid out otherwise. `classes`: CIFAR-100's
 head in place of CIFAR-10's, which was timed for no more than these: the column of CIFAR-100 is CIFAR-10's, flagged
-`copied`. `hours` is the median time from a network's first measurement to its second (and the shortest), `difference`
-the median of the absolute relative differences, `bias` the median ratio less 1.
+`copied`. `hours` lie between the start of the first run's last chunk and that of the second run's first one;
+`difference` is the median of the absolute relative differences, `bias` the median ratio less 1.
 """
 PUBLISHED_TEXT = """## Against published processors
 
@@ -62,7 +62,7 @@ def agreements(own: list[Samples]) -> list[Row]:
                 str(first.keys["precision"]),
                 kind,
                 f"{found.networks:,}",
-                f"{found.hours:.1f} ({found.least_hours:.1f})",
+                f"{found.hours:.2f}",
                 f"{found.spearman:.4f}",
                 f"{found.kendall:.3f}",
                 f"{100 * found.difference:.2f} %",
