@@ -37,12 +37,18 @@ class Plain(Backend):
 
 
 class Fragile(Plain):
-    """Dies of networks with an average pooling, and refuses those without any 3 x 3 convolution."""
+    """Dies of cells that begin with an average pooling, and refuses those that begin with a 1 x 1 convolution."""
 
     def prepare(self, network, precision, batch, threads):
-        kernels = network.layers["kernel"][network.layers["op"] == 0][1:]
-        if (network.layers["op"] == 2).sum() > 5 and network.classes == 10 and network.name.startswith("|avg"):
+        if network.name.startswith("|avg_pool"):
             os.abort()
-        if not (kernels == 3).any():
+        if network.name.startswith("|nor_conv_1x1"):
             raise Unmeasurable(f"no kernel for {network.name!r}")
         return super().prepare(network, precision, batch, threads)
+
+
+class Full(Plain):
+    """Runs on a machine whose temporary disk is full."""
+
+    def prepare(self, network, precision, batch, threads):
+        raise OSError(28, "No space left on device")

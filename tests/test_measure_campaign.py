@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_builders.measure import payload, raw, summary, workloads
+from data_builders.measure import jobs, payload, raw, summary, workloads
 from data_builders.measure.campaign import Campaign
-from data_builders.measure.protocol import Protocol
+from data_builders.measure.machine import this_machine
+from data_builders.measure.protocol import Protocol, Samples
 from data_builders.measure.worker import Setting
 from hwnasbench import spaces
 from hwnasbench.errors import BuildLocked, CorruptFile, InvalidRequest, MeasurementDisturbed, StorageError
@@ -81,7 +82,7 @@ def test_a_campaign_times_every_network_in_every_pass(tmp_path):
     params = [network.params for network in made.networks]
     assert np.corrcoef(found["value"], params)[0, 1] > 0.5  # the engine adds up as many numbers
     about = [raw.read(made.path(chunk, number)).about for chunk in range(2) for number in range(2)]
-    assert {tuple(sorted(a["versions"])) for a in about} == {("numpy", "plain")}
+    assert {tuple(sorted(a["versions"])) for a in about} == {("hwnasbench", "numpy", "plain")}
     assert all(a["machine"]["cores"] >= 1 for a in about)
     assert len({a["started"] for a in about}) == 4
     agreement = summary.spread(summary.of_campaign(made))
@@ -91,20 +92,91 @@ def test_a_campaign_times_every_network_in_every_pass(tmp_path):
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.h5")}
 
 
-def test_what_crashes_has_a_status(tmp_path):
-    cells = [
-        "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|none~1|nor_conv_1x1~2|",
-        "|avg_pool_3x3~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|nor_conv_1x1~1|nor_conv_1x1~2|",
-        "|nor_conv_1x1~0|+|none~0|none~1|+|skip_connect~0|nor_conv_1x1~1|none~2|",
-    ]
-    networks = workloads.networks(NB201, [NB201.parse(cell) for cell in cells], "cifar10")
-    # Reductions of NAS-Bench-201 have 3 x 3 kernels: the last cell is refused only where the reference is not.
+CELLS = [
+    "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|none~1|nor_conv_1x1~2|",
+    "|avg_pool_3x3~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|nor_conv_1x1~1|nor_conv_1x1~2|",
+    "|nor_conv_1x1~0|+|none~0|none~1|+|skip_connect~0|nor_conv_1x1~1|none~2|",
+]
+
+
+def test_what_crashes_or_is_refused_has_a_status(tmp_path):
+    networks = workloads.networks(NB201, [NB201.parse(cell) for cell in CELLS], "cifar10")
     made = Campaign(tmp_path, networks, Setting("own_engines:Fragile"), LOOSE, passes=1)
     made.run()
     found = summary.frame(summary.of_campaign(made))
     assert found["status"][0] == "ok"
     assert found["status"][1].startswith("compile_failed: the engine crashed")
-    assert np.isnan(found["value"][1])
+    assert found["status"][2].startswith("compile_failed: no kernel for '|nor_conv_1x1~0|")
+    assert np.isnan(found["value"][1:]).all()
+    held = made.memory()
+    assert [np.isnan(one) for one in held["peak_bytes"]] == [False, True, True]
+    assert np.isnan(held["arena_bytes"]).all()  # this engine does not tell
+
+
+def test_a_crash_holds_nothing_up(tmp_path):
+    """What is finished is written while the networks of the chunk that crashed are tried one by one."""
+    archs = [NB201.parse(CELLS[1]), *workloads.sample(NB201, "cifar10", 60, seed=1)]
+    archs = [archs[0], *(arch for arch in archs[1:] if NB201.format(arch).startswith("|nor_conv_3x3"))][:5]
+    networks = workloads.networks(NB201, archs, "cifar10")
+    made = Campaign(tmp_path, networks, Setting("own_engines:Fragile"), LOOSE, passes=1, size=1)
+    said: list[tuple[str, int]] = []
+    made.run(say=lambda text: said.append((text, len(list((tmp_path / "chunks").glob("*.h5"))))))
+    assert said[0][0].startswith("the engine crashed on chunk 0")
+    assert [(text[:3], files) for text, files in said[1:]] == [(f"{n}/5", n) for n in range(1, 6)]
+
+
+def test_memory_is_read_once(tmp_path):
+    made = campaign(tmp_path, n=3)
+    said: list[str] = []
+    held = made.memory(2, said.append)
+    assert said == ["memory of 3/4 networks, 0:00:0" + said[0][-6:], said[1]]
+    assert said[1].startswith("memory of 4/4 networks, 0:00:00 left")
+    assert made.memory(say=said.append) == held
+    assert len(said) == 2
+    (tmp_path / "memory.json").write_text("{")
+    with pytest.raises(CorruptFile, match=r"memory\.json is damaged"):
+        made.memory()
+
+
+def test_a_full_temporary_disk_is_told(tmp_path, monkeypatch):
+    with pytest.raises(StorageError, match="No space left"):
+        campaign(tmp_path / "inner", backend="own_engines:Full").run()
+
+    def full(self, *_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(StorageError, match=r"temporary files.*No space left"):
+        jobs.perform({"setting": {"threads": 1}}, b"")
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_a_chunk_on_another_clock_is_measured_again(tmp_path, monkeypatch, factor):
+    """Whether it was too slow, or too fast as in a turbo's first seconds; the others are not."""
+    monkeypatch.setattr("data_builders.measure.campaign.DRIFT", 0.15)
+    about = {"machine": this_machine().record(), "versions": {}, "started": 0.0}
+    measured = []
+
+    def perform(job, networks):
+        if job["what"] == "identity":
+            return json.dumps(about).encode()
+        listed = payload.unpack(networks)
+        measured.append(payload.digest(listed))
+        seconds = 1e-3 * (factor if len(measured) == 4 else 1)
+        samples = Samples(np.full((3, len(listed)), seconds), np.full((3, 2), seconds), np.ones(3, bool))
+        names, joules = [network.name for network in listed], np.full(len(listed), np.nan)
+        told = {**about, "networks": measured[-1]}
+        return raw.to_bytes(raw.Chunk(names, ["ok"] * len(listed), samples, joules, told))
+
+    monkeypatch.setattr("data_builders.measure.campaign.perform", perform)
+    made = campaign(tmp_path, n=15)
+    said: list[str] = []
+    made.run(say=said.append)
+    assert [line for line in said if "drifted" in line] == ["the clock drifted in 1 chunks; they are measured again"]
+    assert len(measured) == 11
+    assert measured[10] == measured[3]
+    assert said[-1] == "1/1 chunks, 0:00:00 left"
+    np.testing.assert_allclose(summary.frame(summary.of_campaign(made))["value"], 1.0)
 
 
 def test_a_killed_campaign_resumes(tmp_path):
@@ -168,6 +240,17 @@ def test_another_machine_or_version_is_refused(tmp_path, change, monkeypatch):
     assert len(list((tmp_path / "chunks").glob("*.h5"))) == 3
 
 
+def flipped(path):
+    """Return a file's bytes with one bit of what it says of itself turned over."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        place = file["about"].id.get_chunk_info(0)
+    data = bytearray(path.read_bytes())
+    data[place.byte_offset + place.size // 2] ^= 1
+    return bytes(data)
+
+
 @pytest.mark.parametrize("damage", ["truncated", "foreign", "empty", "flipped"])
 def test_a_damaged_file_of_samples_is_named(tmp_path, damage):
     made = campaign(tmp_path)
@@ -176,10 +259,7 @@ def test_a_damaged_file_of_samples_is_named(tmp_path, damage):
     data = path.read_bytes()
     bad = {"truncated": data[: len(data) // 2], "foreign": b"PAR1" * 99, "empty": b"", "flipped": None}[damage]
     if bad is None:
-        import h5py
-
-        with h5py.File(path, "r+") as file:
-            del file["reference"]
+        path.write_bytes(flipped(path))
     else:
         path.write_bytes(bad)
     with pytest.raises(CorruptFile, match=r"00001-p0\.h5.*remove it"):
@@ -217,6 +297,7 @@ def test_a_drifting_clock_is_measured_again_and_then_refused(tmp_path, monkeypat
     with pytest.raises(MeasurementDisturbed, match="clock drifted in 2 of 2"):
         made.run(say=said.append)
     assert sum("drifted" in line for line in said) == 3
+    assert len(list((tmp_path / "chunks").glob("*.h5"))) == 2
 
 
 def test_disturbed_chunks_are_given_up_and_the_others_kept(tmp_path):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -18,7 +20,7 @@ import hwnasbench
 from data_builders.measure import meters, raw, summary, worker, workloads
 from data_builders.measure.backends import base
 from data_builders.measure.campaign import Campaign
-from data_builders.measure.machine import Machine, hold, this_machine
+from data_builders.measure.machine import Machine, hold, preferred, this_machine
 from data_builders.measure.worker import Setting
 from hwnasbench import spaces
 from hwnasbench.errors import InvalidRequest, MeasurementDisturbed
@@ -88,6 +90,8 @@ def test_a_sample_makes_a_device_that_answers(tmp_path, monkeypatch):
         (("--sample", "0"), "sample of 0"),
         (("--space", "fbnet"), "--sample"),
         (("--threads", "4096", "--sample", "3"), "cores"),
+        (("--energy", "--workers", "2"), "a meter counts all that runs"),
+        (("--memory", "--scheduler", "tcp://127.0.0.1:1"), "leave out --memory"),
     ],
 )
 def test_bad_input_is_one_clear_line(tmp_path, words, expected):
@@ -100,6 +104,7 @@ def test_bad_input_is_one_clear_line(tmp_path, words, expected):
 
 CLUSTER = """
 import sys
+from dataclasses import replace
 from pathlib import Path
 from distributed import LocalCluster
 if __name__ == "__main__":
@@ -150,7 +155,7 @@ vendor_id : {vendor}
 cpu family : {family}
 model : {model}
 model name : {title}
-stepping : 1
+stepping : {stepping}
 cpu MHz : 2600.0
 flags : fpu avx2 avx512f avx512_vnni
 
@@ -165,34 +170,111 @@ cpu MHz : 2800.0
         ("AuthenticAMD", 25, 17, "AMD EPYC", "epyc_zen4"),
         ("AuthenticAMD", 25, 1, "AMD EPYC 7763 64-Core Processor", "epyc_zen3"),
         ("GenuineIntel", 6, 207, "INTEL(R) XEON(R) PLATINUM 8581C", "xeon_emerald_rapids"),
+        ("AuthenticAMD", 26, 17, "AMD EPYC 9965 192-Core Processor", "epyc_zen5c"),
+        ("GenuineIntel", 6, 85, "Intel(R) Xeon(R) Gold 6126", "xeon_skylake"),
+        ("GenuineIntel", 6, 85, "Intel(R) Xeon(R) Gold 6226 stepping 7", "xeon_cascade_lake"),
         ("AuthenticAMD", 25, 33, "AMD Ryzen 9 5950X", "amd_ryzen_9_5950x"),
         ("GenuineIntel", 6, 85, "Intel(R) Core(TM) i9-7900X CPU @ 3.30GHz", "intel_core_i9_7900x_cpu_3_30ghz"),
     ],
 )
 def test_devices_are_named_after_processors(tmp_path, vendor, family, model, title, device):
     path = tmp_path / "cpuinfo"
-    path.write_text(CPUINFO.format(vendor=vendor, family=family, model=model, title=title))
+    title, _, stepping = title.partition(" stepping ")
+    told = CPUINFO.format(vendor=vendor, family=family, model=model, title=title, stepping=stepping or 1)
+    path.write_text(told)
     found = this_machine(str(path))
     assert found.device == device
     assert found.features == "avx2 avx512f avx512_vnni"
     assert Machine(**found.record()) == found
 
 
+ARM = """processor : 0
+Features : fp asimd asimddp
+CPU implementer : 0x41
+CPU architecture: 8
+CPU part : 0xd05
+CPU revision : 1
+
+processor : 4
+CPU implementer : 0x41
+CPU part : 0xd0b
+"""
+
+
+def test_arm_processors_are_told_apart_by_parts_and_board(tmp_path):
+    path, board = tmp_path / "cpuinfo", tmp_path / "model"
+    path.write_text(ARM)
+    found = this_machine(str(path), str(board))
+    assert (found.vendor, found.family, found.model, found.stepping) == ("0x41", 8, 0xD05, 1)
+    assert found.device.endswith("_0x41_0xd05_0xd0b")
+    assert found.features == "asimd asimddp"
+    path.write_text(ARM.replace("0xd0b", "0xd41"))
+    assert this_machine(str(path), str(board)).device != found.device
+    board.write_bytes(b"Raspberry Pi 5 Model B Rev 1.0\0")
+    assert this_machine(str(path), str(board)).device.startswith("raspberry_pi_5_model_b_rev_1_0_")
+
+
+def test_an_accelerator_names_the_device(tmp_path):
+    assert replace(this_machine(), accelerator="NVIDIA H100 80GB HBM3").device == "nvidia_h100_80gb_hbm3"
+
+
 def test_a_system_that_tells_nothing_has_a_name(tmp_path):
     assert this_machine(str(tmp_path / "missing")).device
 
 
-def test_a_process_is_held_to_its_cores():
+HELD = """
+import sys
+from data_builders.measure.machine import preferred, hold
+print(hold(1), flush=True)
+sys.stdin.read()
+"""
+
+
+def test_processes_are_held_to_cores_of_their_own(monkeypatch):
     if not hasattr(os, "sched_setaffinity"):
         pytest.skip("no affinities here")
+    monkeypatch.setattr("data_builders.measure.machine._PATIENCE", 0.0)
     before = os.sched_getaffinity(0)
+    others = [
+        subprocess.Popen([sys.executable, "-c", HELD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in before
+    ]
     try:
-        assert hold(1, 0) == [max(before)]
-        assert os.sched_getaffinity(0) == {max(before)}
-        with pytest.raises(InvalidRequest, match="cores"):
-            hold(2, 0)
+        cores = [json.loads(other.stdout.readline()) for other in others]
+        assert sorted(cores) == sorted([core] for core in before)
+        with pytest.raises(InvalidRequest, match="of which 0 are free"):
+            hold(1)
+        others[0].communicate("")
+        assert hold(1) == cores[0]
+        assert os.sched_getaffinity(0) == set(cores[0])
+        assert hold(1) == cores[0]  # it has it already
+        with pytest.raises(InvalidRequest, match="needs as many cores"):
+            hold(2)
     finally:
         os.sched_setaffinity(0, before)
+        for other in others:
+            other.stdin.close()
+            other.wait()
+            other.stdout.close()
+
+
+def cores(root, *about):
+    """A machine: of each logical processor its core and its clock in kHz."""
+    for number, (core, clock) in enumerate(about):
+        folder = root / f"cpu{number}"
+        (folder / "topology").mkdir(parents=True)
+        (folder / "cpufreq").mkdir()
+        (folder / "topology" / "core_id").write_text(f"{core}\n")
+        (folder / "topology" / "physical_package_id").write_text("0\n")
+        (folder / "cpufreq" / "cpuinfo_max_freq").write_text(f"{clock}\n")
+    return root
+
+
+def test_fast_cores_come_first_and_second_threads_of_a_core_last(tmp_path):
+    hybrid = cores(tmp_path, (0, 5_000_000), (0, 5_000_000), (1, 5_000_000), (1, 5_000_000), (8, 3_000_000))
+    assert preferred(range(5), hybrid) == [3, 1, 4, 2, 0]
+    assert preferred([0, 1, 4], hybrid) == [1, 4, 0]
+    assert preferred(range(3), tmp_path / "silent") == [2, 1, 0]
 
 
 # -- meters ---------------------------------------------------------------------------------------

@@ -7,12 +7,13 @@ import time
 from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from data_builders.lock import lock
 from data_builders.measure import payload, raw
-from data_builders.measure.jobs import Crashed, Slots, perform
+from data_builders.measure.jobs import Crashed, perform
 from data_builders.measure.protocol import Protocol
 from data_builders.measure.worker import SMALL, Setting
 from hwnasbench import spaces
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
     Say = Callable[[str], object]
 
-#: A chunk whose reference never came within this share of the campaign's fastest ran on another clock.
+#: A chunk whose reference is off the median of all chunks by more than this share ran on another clock.
 DRIFT = 0.15
 _FILE = "campaign.json"
 #: How often a disturbed chunk is measured again before the campaign gives it up.
@@ -118,38 +119,49 @@ class Campaign:
             if executor is not None:
                 self._until_steady(_Run(self, executor, perform, say))
                 return
-            slots = Slots(workers)
             with ThreadPoolExecutor(workers) as pool:
-                self._until_steady(_Run(self, pool, slots.perform, say))
+                self._until_steady(_Run(self, pool, perform, say))
 
     def _until_steady(self, run: _Run) -> None:
         """Measure what is missing, and again what ran on a slower clock than the rest."""
         for _ in range(_ATTEMPTS):
             run.until_done(self.waiting())
-            slow = self.drifted()
-            if not slow:
+            off = self.drifted()
+            if not off:
                 return
-            run.say(f"the clock drifted in {len(slow)} chunks; they are measured again")
-            for where in slow:
+            run.say(f"the clock drifted in {len(off)} chunks; they are measured again")
+            for where in off:
                 self.path(*where).unlink()
-        raise MeasurementDisturbed(
-            f"the clock drifted in {len(slow)} of {len(self.chunks) * self.passes} chunks, {_ATTEMPTS} times: their "
-            f"reference never came within {DRIFT:.0%} of its fastest. The others are kept; run the same command again "
-            "when the machine is quiet"
-        )
+        run.until_done(self.waiting())
+        off = self.drifted()
+        if off:
+            raise MeasurementDisturbed(
+                f"the clock drifted in {len(off)} of {len(self.chunks) * self.passes} chunks, measured "
+                f"{_ATTEMPTS + 1} times: their reference is more than {DRIFT:.0%} off its median. All are kept; run "
+                "the same command again when the machine is quiet, and those are measured again"
+            )
 
     def drifted(self) -> list[tuple[int, int]]:
-        """Return the (chunk, pass) pairs of a finished campaign whose reference was slow by more than `DRIFT`."""
+        """Return the (chunk, pass) pairs of a finished campaign whose reference is off the median by over `DRIFT`."""
         fastest = {
             (chunk, number): raw.read(self.path(chunk, number)).fastest
             for number in range(self.passes)
             for chunk in range(len(self.chunks))
         }
-        limit = min(fastest.values()) * (1 + DRIFT)
-        return [where for where, seconds in fastest.items() if seconds > limit]
+        middle = median(fastest.values())
+        return [where for where, seconds in fastest.items() if abs(seconds / middle - 1) > DRIFT]
 
-    def memory(self, say: Say = lambda text: None) -> dict[str, list[float]]:
+    def memory(self, workers: int = 1, say: Say = lambda text: None) -> dict[str, list[float]]:
         """Return how much memory each network needs, in bytes; NaN where the engine or the system does not tell.
+
+        What was found stays in the folder; a killed run resumes.
+
+        Parameters
+        ----------
+        workers : int
+            Processes at once.
+        say : callable
+            Told of the progress.
 
         Returns
         -------
@@ -158,22 +170,28 @@ class Campaign:
             does so with a network of a single small convolution. Writing the model is part of both: it is an upper
             bound. ``arena_bytes``: what an inference uses of the engine's arena, at most.
         """
-        least, _ = self._memory(spaces.get("nasbench201").network(SMALL, "cifar10").live())
-        out: dict[str, list[float]] = {"peak_bytes": [], "arena_bytes": []}
-        for number, network in enumerate(self.networks, 1):
-            peak, arena = self._memory(network)
-            out["peak_bytes"].append(peak - least)
-            out["arena_bytes"].append(arena)
-            if number % self.size == 0:
-                say(f"memory of {number}/{len(self.networks)} networks")
-        return out
+        path = self.folder / "memory.json"
+        known: dict[str, list[float]] = _json(path) if path.exists() else {}
+        small = spaces.get("nasbench201").network(SMALL, "cifar10").live()
+        wanted = {payload.digest([network]): network for network in (small, *self.networks)}
+        left = [digest for digest in wanted if digest not in known]
+        started = time.monotonic()
+        with lock(self.folder, "measuring", "use another folder"), ThreadPoolExecutor(workers) as pool:
+            for first in range(0, len(left), self.size):
+                part = left[first : first + self.size]
+                known |= zip(part, pool.map(self._memory, (wanted[digest] for digest in part)), strict=True)
+                _write_json(path, known)
+                say(_progress("memory of {} networks", first + len(part), len(left), started))
+        least = known[payload.digest([small])][0]
+        found = [known[payload.digest([network])] for network in self.networks]
+        return {"peak_bytes": [peak - least for peak, _ in found], "arena_bytes": [arena for _, arena in found]}
 
-    def _memory(self, network: Network) -> tuple[float, float]:
+    def _memory(self, network: Network) -> list[float]:
         try:
-            peak, arena = json.loads(perform(self._job("memory"), payload.pack([network])))
-        except (Unmeasurable, Crashed):
-            return float("nan"), float("nan")
-        return float(peak), float(arena)
+            found: list[float] = json.loads(perform(self._job("memory"), payload.pack([network])))
+        except (Unmeasurable, InvalidRequest, Crashed):
+            return [float("nan")] * 2
+        return found
 
     def _ask(self, executor: Executor | None) -> dict[str, Any]:
         job = self._job("identity")
@@ -196,14 +214,9 @@ class Campaign:
             "networks": payload.digest(self.networks),
         }
         if not path.exists():
-            text = json.dumps(mine, indent=1, sort_keys=True)
-            atomically(path, lambda temporary: temporary.write_text(text, "utf-8"))
+            _write_json(path, mine)
             return
-        try:
-            known = json.loads(path.read_text("utf-8"))
-        except ValueError as error:
-            raise CorruptFile(f"{path} is no campaign ({error})") from error
-        self._compare(known, mine)
+        self._compare(_json(path), mine)
 
     def _compare(self, known: dict[str, Any], mine: dict[str, Any]) -> None:
         for key, value in mine.items():
@@ -233,49 +246,61 @@ class _Run:
 
     def __init__(self, campaign: Campaign, pool: Executor, function: Callable[..., bytes], say: Say) -> None:
         self.campaign, self.pool, self.function, self.say = campaign, pool, function, say
-        self.begun: dict[Future[bytes], tuple[int, int]] = {}
+        #: What is to be done with the result of each job.
+        self.begun: dict[Future[bytes], Callable[[Future[bytes]], None]] = {}
         self.failed: Counter[tuple[int, int]] = Counter()
+        self.disturbed: dict[tuple[int, int], str] = {}
+        #: Of each chunk: status of networks, by their position, that the engine crashes on.
         self.refused: dict[int, dict[str, str]] = {}
+        #: Of each chunk that crashed: how many of its networks are still tried alone.
+        self.tried: Counter[tuple[int, int]] = Counter()
+        self.total = self.done = 0
         self.started = time.monotonic()
 
     def until_done(self, waiting: list[tuple[int, int]]) -> None:
         """Measure chunks until each has its file, or has been disturbed too often."""
-        total, done = len(waiting), 0
-        for where in waiting:
-            self._submit(where)
-        disturbed: dict[tuple[int, int], str] = {}
+        self.total, self.done, self.started = len(waiting), 0, time.monotonic()
+        self.failed.clear()
+        self.disturbed.clear()
         try:
+            for where in waiting:
+                self._submit(where)
             while self.begun:
                 for future in wait(self.begun, return_when=FIRST_COMPLETED).done:
-                    where = self.begun.pop(future)
-                    try:
-                        self._keep(where, future.result())
-                        done += 1
-                        self.say(self._progress(done, total))
-                    except MeasurementDisturbed as error:
-                        self.failed[where] += 1
-                        if self.failed[where] < _ATTEMPTS:
-                            self.say(f"chunk {where[0]}, pass {where[1]} was disturbed; it is measured again")
-                            self._submit(where)
-                        else:
-                            disturbed[where] = str(error)
-                    except Crashed as error:
-                        self._look_for_culprits(where, error)
+                    self.begun.pop(future)(future)
         finally:
             for future in self.begun:
                 future.cancel()
-        if disturbed:
-            where, why = next(iter(disturbed.items()))
+            self.begun.clear()
+        if self.disturbed:
+            where, why = next(iter(self.disturbed.items()))
             raise MeasurementDisturbed(
-                f"{len(disturbed)} of {total} chunks were disturbed {_ATTEMPTS} times, first chunk {where[0]} in pass "
-                f"{where[1]}: {why} The {done} others are kept; run the same command again when the machine is quiet"
+                f"{len(self.disturbed)} of {self.total} chunks were disturbed {_ATTEMPTS} times, first chunk "
+                f"{where[0]} in pass {where[1]}: {why} The {self.done} others are kept; run the same command again when "
+                "the machine is quiet"
             )
 
     def _submit(self, where: tuple[int, int]) -> None:
         chunk, number = where
-        job = self.campaign._job("measure", number=number, slot=0, refused=self.refused.get(chunk, {}))
+        job = self.campaign._job("measure", number=number, refused=self.refused.get(chunk, {}))
         data = payload.pack(self.campaign.chunks[chunk])
-        self.begun[self.pool.submit(self.function, job, data)] = where
+        self.begun[self.pool.submit(self.function, job, data)] = partial(self._measured, where)
+
+    def _measured(self, where: tuple[int, int], future: Future[bytes]) -> None:
+        try:
+            self._keep(where, future.result())
+        except MeasurementDisturbed as error:
+            self.failed[where] += 1
+            if self.failed[where] < _ATTEMPTS:
+                self.say(f"chunk {where[0]}, pass {where[1]} was disturbed; it is measured again")
+                self._submit(where)
+            else:
+                self.disturbed[where] = str(error)
+        except Crashed as error:
+            self._look_for_culprits(where, error)
+        else:
+            self.done += 1
+            self.say(_progress("{} chunks", self.done, self.total, self.started))
 
     def _keep(self, where: tuple[int, int], data: bytes) -> None:
         path = self.campaign.path(*where)
@@ -290,23 +315,54 @@ class _Run:
                 )
 
     def _look_for_culprits(self, where: tuple[int, int], error: Crashed) -> None:
-        """Load each network of a chunk in a process of its own; measure the chunk again without those that crash."""
-        chunk = where[0]
-        crashed = self.refused.setdefault(chunk, {})
-        before = len(crashed)
-        for position, network in enumerate(self.campaign.chunks[chunk]):
-            if str(position) in crashed:
-                continue
-            try:
-                self.pool.submit(self.function, self.campaign._job("load", slot=0), payload.pack([network])).result()
-            except Crashed as own:
-                crashed[str(position)] = f"compile_failed: the engine crashed: {own}"
-            except Unmeasurable:
-                continue
-        if len(crashed) == before:
-            raise Unmeasurable(f"the engine crashed on chunk {chunk}, though on no network of it alone: {error}")
+        """Load each network of a chunk in a process of its own; when all are, measure the chunk without the guilty."""
+        self.say(f"the engine crashed on chunk {where[0]}, pass {where[1]}; its networks are tried one by one")
+        known = self.refused.setdefault(where[0], {})
+        suspects = [n for n in range(len(self.campaign.chunks[where[0]])) if str(n) not in known]
+        self.tried[where] = len(suspects)
+        for position in suspects:
+            data = payload.pack([self.campaign.chunks[where[0]][position]])
+            future = self.pool.submit(self.function, self.campaign._job("load"), data)
+            self.begun[future] = partial(self._loaded, where, position, len(known), error)
+
+    def _loaded(
+        self, where: tuple[int, int], position: int, before: int, error: Crashed, future: Future[bytes]
+    ) -> None:
+        try:
+            future.result()
+        except Crashed as own:
+            self.refused[where[0]][str(position)] = f"compile_failed: the engine crashed: {own}"
+        except (Unmeasurable, InvalidRequest):
+            pass  # the chunk's own process finds out, and goes on
+        self.tried[where] -= 1
+        if self.tried[where]:
+            return
+        if len(self.refused[where[0]]) == before:
+            raise Unmeasurable(f"the engine crashed on chunk {where[0]}, though on no network of it alone: {error}")
         self._submit(where)
 
-    def _progress(self, done: int, total: int) -> str:
-        left = (time.monotonic() - self.started) / done * (total - done)
-        return f"{done}/{total} chunks, {int(left // 3600)}:{int(left // 60 % 60):02d}:{int(left % 60):02d} left"
+
+def _progress(what: str, done: int, total: int, started: float) -> str:
+    """Return how many of what are done, and the time that is left."""
+    left = (time.monotonic() - started) / done * (total - done)
+    clock = f"{int(left // 3600)}:{int(left // 60 % 60):02d}:{int(left % 60):02d}"
+    return f"{what.format(f'{done}/{total}')}, {clock} left"
+
+
+def _write_json(path: Path, what: Any) -> None:
+    text = json.dumps(what, indent=1, sort_keys=True)
+    atomically(path, lambda temporary: temporary.write_text(text, "utf-8"))
+
+
+def _json(path: Path) -> Any:
+    """Return what a file of the campaign holds.
+
+    Raises
+    ------
+    CorruptFile
+        When it is no JSON.
+    """
+    try:
+        return json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise CorruptFile(f"{path} is damaged ({error}); remove it and run the same command again") from error

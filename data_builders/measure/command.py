@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from data_builders.measure.campaign import Campaign
+    from data_builders.measure.worker import Setting
     from hwnasbench.spaces import Space
 
 #: What onboarding takes.
@@ -33,7 +34,7 @@ def measure(
     seed: Annotated[int, typer.Option(help="Seed of the sample.")] = 0,
     energy: Annotated[bool, typer.Option("--energy", help="Read the energy meter too.")] = False,
     memory: Annotated[bool, typer.Option("--memory", help="Run each network alone; read its memory.")] = False,
-    device: Annotated[str | None, typer.Option(help="What to call this machine; my_PROCESSOR by default.")] = None,
+    device: Annotated[str | None, typer.Option(help="Its name; my_PROCESSOR_ENGINE_PRECISION by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the samples; in the data folder by default.")] = None,
     workers: Annotated[int, typer.Option(help="Processes that measure at once, on cores of their own.")] = 1,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler: one worker a device.")] = None,
@@ -49,6 +50,10 @@ def measure(
     for name, value in (("--batch", batch), ("--threads", threads), ("--passes", passes), ("--workers", workers)):
         if value < 1:
             raise InvalidRequest(f"{name} is {value}; expected 1 or more")
+    if energy and workers > 1:
+        raise InvalidRequest(f"--energy with --workers {workers}: a meter counts all that runs; expected 1 worker")
+    if memory and scheduler is not None:
+        raise InvalidRequest("--memory is read on this machine, not on a cluster's; leave out --memory or --scheduler")
     given = spaces.get(space)
     chosen = given.network(given.sample(np.random.default_rng(seed)), dataset).dataset
     if sample is None and not given.enumerable:
@@ -65,20 +70,29 @@ def measure(
     chunks = summary.of_campaign(campaign)
     found = summary.frame(chunks)
     machine = Machine(**campaign.identity()["machine"])
-    called = device or f"my_{machine.device}"
+    called = device or _named(machine.device, setting, space)
     typer.echo(f"{machine.title}: {(found['status'] == 'ok').sum()} of {len(found)} networks timed")
     for status, count in found.loc[found["status"] != "ok", "status"].value_counts().items():
         typer.echo(f"{count} networks: {status}")
     if passes > 1:
         agreement = summary.spread(chunks)
         typer.echo(f"processes differ by {agreement.between:.2%}, and rank with Kendall {agreement.kendall:.3f}")
-    if memory:
-        found = found.assign(**campaign.memory(typer.echo))
     _write(campaign, given, found, called, chosen)
-    _onboard(campaign, given, found, called, chosen, machine.title)
+    _onboard(campaign, given, found, called, chosen, machine.accelerator or machine.title)
+    if memory:
+        _write(campaign, given, found.assign(**campaign.memory(workers, typer.echo)), called, chosen)
+
+
+def _named(processor: str, setting: Setting, space: str) -> str:
+    """Return the default name of a device: whatever answers differently has a name of its own."""
+    words = ["my", processor, setting.backend.rpartition(":")[2].lower(), setting.precision]
+    words += [f"b{setting.batch}"] * (setting.batch != 1) + [f"t{setting.threads}"] * (setting.threads != 1)
+    return "_".join(words + [space] * (space != "nasbench201"))
 
 
 def _write(campaign: Campaign, space: Space, found: pd.DataFrame, device: str, dataset: str) -> None:
+    import pyarrow as pa
+
     from data_builders.measure import raw
     from data_builders.measure.table import columns
     from hwnasbench.tables.write import concat, write_table
@@ -86,9 +100,11 @@ def _write(campaign: Campaign, space: Space, found: pd.DataFrame, device: str, d
     rows = columns(space, found, device, _keys(campaign, dataset), campaign.passes)
     path = campaign.folder / "table.parquet"
     write_table(concat(column.to_table() for column in rows), path)
+    summary = campaign.folder / "summary.parquet"
+    write_table(pa.Table.from_pandas(found, preserve_index=False), summary)
     parts = [campaign.path(chunk, number) for chunk in range(len(campaign.chunks)) for number in range(campaign.passes)]
     raw.join(parts, campaign.folder / "samples.h5")
-    typer.echo(f"table: {path}\nraw samples: {campaign.folder / 'samples.h5'}")
+    typer.echo(f"table: {path}\nquantiles and rounds: {summary}\nraw samples: {campaign.folder / 'samples.h5'}")
 
 
 def _keys(campaign: Campaign, dataset: str) -> dict[str, str | int]:
@@ -109,7 +125,10 @@ def _onboard(campaign: Campaign, space: Space, found: pd.DataFrame, device: str,
     """Save a device that answers for the whole space, from the networks that were timed."""
     from hwnasbench.onboarding.device import onboard
 
-    timed = found[found["status"] == "ok"].head(_MOST)
+    timed = found[found["status"] == "ok"]
+    if len(timed) > _MOST:
+        typer.echo(f"the device is learned from {_MOST} of {len(timed)} networks, drawn at random; the table has all")
+        timed = timed.sample(_MOST, random_state=0).sort_index()
     if len(timed) < _LEAST:
         typer.echo(f"no device is made of {len(timed)} networks: it takes {_LEAST}")
         return

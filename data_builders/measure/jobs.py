@@ -7,11 +7,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from queue import SimpleQueue
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 from hwnasbench import errors
+
+#: Exit status of a measuring process that could not read or write its files (EX_IOERR of sysexits.h).
+DISK = 74
 
 
 class Crashed(RuntimeError):
@@ -32,9 +34,18 @@ def perform(job: dict[str, Any], networks: bytes) -> bytes:
     ------
     Crashed
         When the process died, as it does when an engine crashes.
+    StorageError
+        When the temporary disk is full or cannot be written.
     HwnasbenchError
         What the process raised.
     """
+    try:
+        return _perform(job, networks)
+    except OSError as error:
+        raise _storage(str(error)) from error
+
+
+def _perform(job: dict[str, Any], networks: bytes) -> bytes:
     with TemporaryDirectory(prefix="hwnasbench-") as name:
         folder = Path(name)
         (folder / "job.json").write_text(json.dumps({**job, "parent": os.getpid()}), "utf-8")
@@ -54,8 +65,14 @@ def perform(job: dict[str, Any], networks: bytes) -> bytes:
         if said.exists():
             kind, text = json.loads(said.read_text("utf-8"))
             raise _error(kind, text)
+        if done.returncode == DISK:
+            raise _storage(done.stderr.decode("utf-8", "replace").strip())
         tail = done.stderr.decode("utf-8", "replace").strip().splitlines()[-3:]
         raise Crashed(f"exit status {done.returncode}; {' / '.join(tail) or 'nothing was said'}")
+
+
+def _storage(why: str) -> errors.StorageError:
+    return errors.StorageError(f"a measuring process needs some temporary files, in {gettempdir()}: {why}")
 
 
 def _error(kind: str, text: str) -> Exception:
@@ -64,25 +81,3 @@ def _error(kind: str, text: str) -> Exception:
     found = errors.InvalidRequest if found is errors.UnknownName else found
     made: Exception = found(text)
     return made
-
-
-class Slots:
-    """Gives each process that measures at the same time cores of its own.
-
-    Parameters
-    ----------
-    workers : int
-    """
-
-    def __init__(self, workers: int) -> None:
-        self._free: SimpleQueue[int] = SimpleQueue()
-        for slot in range(workers):
-            self._free.put(slot)
-
-    def perform(self, job: dict[str, Any], networks: bytes) -> bytes:
-        """Do a job as `perform` does, on the cores of a free slot."""
-        slot = self._free.get()
-        try:
-            return perform({**job, "slot": slot}, networks)
-        finally:
-            self._free.put(slot)

@@ -103,6 +103,19 @@ def nvml(uuid: str) -> Nvml | None:
     return meter
 
 
+def nvidia_driver() -> str | None:
+    """Return the version of NVIDIA's driver; None without nvidia-ml-py or a driver."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        return str(pynvml.nvmlSystemGetDriverVersion())
+    except ImportError:
+        return None
+    except pynvml.NVMLError:
+        return None
+
+
 def peak(status: str = "/proc/self/status") -> int | None:
     """Return the peak of this process's resident set in bytes; None where Linux does not tell."""
     path = Path(status)

@@ -164,7 +164,8 @@ class Clock(NamedTuple):
 def corrected(samples: Samples, clock: Clock) -> NDArray[np.float64]:
     """Return the samples of undisturbed rounds, (rounds, n), as if the reference had taken `clock.base` seconds."""
     fastest = float(samples.reference[samples.kept].min())
-    return samples.seconds[samples.kept] * (clock.base / fastest) ** clock.slope
+    found: NDArray[np.float64] = samples.seconds[samples.kept] * (clock.base / fastest) ** clock.slope
+    return found
 
 
 def summarise(processes: Sequence[Samples], clock: Clock) -> Summary:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+import sys
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from data_builders.build import file_digest
 from data_builders.measure import additive, backends, cells, raw, summary, workloads
+from data_builders.measure.campaign import Campaign
 from data_builders.measure.machine import Machine
+from data_builders.measure.protocol import Protocol
+from data_builders.measure.worker import Setting
 from hwnasbench import spaces
-from hwnasbench.errors import CorruptFile, InvalidRequest, SourceMissing
+from hwnasbench.errors import CorruptFile, HwnasbenchError, InvalidRequest, SourceMissing, UnknownName
 from hwnasbench.spaces.chain import LayerwiseSpace
 from hwnasbench.tables.write import concat
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
     import pyarrow as pa
 
@@ -46,6 +50,8 @@ WHOLE, SEED = 300, 0
 #: Spaces whose blocks are timed, at this data set.
 CHAINS = ("fbnet", "mobilenetv2")
 DATASET = "imagenet"
+#: Fewer rounds than for a hundred networks: there are thousands of them.
+PROTOCOL = Protocol(rounds=5, extra=40)
 #: The space whose graphs are timed, each one.
 CELLS = "nasbench201"
 
@@ -219,20 +225,80 @@ def cell_table(found: list[Samples]) -> tuple[pa.Table | None, dict[str, Any]]:
     return (concat(column.to_table() for column in columns) if columns else None), made
 
 
+def campaign(folder: Path, name: str, passes: int = 3) -> Campaign:
+    """Return a campaign as the published ones were made.
+
+    Parameters
+    ----------
+    folder : Path
+        The campaign's own lies in it.
+    name : str
+        ``SPACE-WHAT-BACKEND-PRECISION``; WHAT is a key of `campaigns`.
+    passes : int
+
+    Raises
+    ------
+    InvalidRequest, UnknownName
+    """
+    words = name.split("-")
+    if len(words) != 4:
+        raise InvalidRequest(f"no campaign {name!r}; expected SPACE-WHAT-BACKEND-PRECISION, {CELLS}-16px-openvino-int8")
+    space, what, backend, precision = words
+    known = campaigns(space)
+    if what not in known:
+        raise UnknownName(f"campaign on {space}", what, known)
+    return Campaign(folder / name, known[what], Setting(backend, precision), PROTOCOL, passes, size=128)
+
+
 def collect(campaign_folders: Path, target: Path) -> list[Path]:
     """Join the chunks of finished campaigns into the files that are kept, one a folder.
 
     Parameters
     ----------
     campaign_folders : Path
-        Each a campaign's, named ``SPACE-WHAT-BACKEND-PRECISION``.
+        Each a campaign's, named as for `campaign`.
     target : Path
         A folder for the device is made in it.
+
+    Raises
+    ------
+    InvalidRequest
+        When a campaign is not finished.
+    CorruptFile
     """
     made = []
-    for folder in sorted(path.parent for path in campaign_folders.glob("*/campaign.json")):
-        chunks = sorted((folder / "chunks").glob("*.h5"))
-        device = Machine(**raw.read(chunks[0]).about["machine"]).device
-        raw.join(chunks, target / device / f"{folder.name}.h5")
-        made.append(target / device / f"{folder.name}.h5")
+    for path in sorted(campaign_folders.glob("*/campaign.json")):
+        one = campaign(campaign_folders, path.parent.name)
+        left = one.waiting()
+        if left:
+            raise InvalidRequest(f"{len(left)} chunks of {path.parent} are not measured yet; expected a finished one")
+        chunks = [one.path(chunk, number) for chunk in range(len(one.chunks)) for number in range(one.passes)]
+        device = Machine(**one.identity()["machine"]).device
+        raw.join(chunks, target / device / f"{path.parent.name}.h5")
+        made.append(target / device / f"{path.parent.name}.h5")
     return made
+
+
+def main() -> int:
+    """Measure, or join what was measured."""
+    parser = argparse.ArgumentParser(
+        prog="python -m data_builders.measure.published",
+        description="Measure what this project publishes: run campaigns, each from where it stopped; collect them.",
+    )
+    parser.add_argument("folder", type=Path, help="where campaigns lie")
+    parser.add_argument("names", nargs="*", help="SPACE-WHAT-BACKEND-PRECISION, such as nasbench201-16px-openvino-int8")
+    parser.add_argument("--collect", type=Path, metavar="DIR", help="join finished campaigns into DIR/DEVICE")
+    given = parser.parse_args()
+    try:
+        for name in given.names:
+            campaign(given.folder, name).run(say=print)
+        for path in collect(given.folder, given.collect) if given.collect else ():
+            sys.stdout.write(f"{path}\n")
+    except HwnasbenchError as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

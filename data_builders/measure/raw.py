@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_FORMAT = "hwnasbench measurement 2"
+_FORMAT = "hwnasbench measurement 3"
+#: What the project's first files are: `about` is an attribute, which has no checksum.
+_EARLIER = "hwnasbench measurement 2"
 #: HDF5 1.10 keeps a group in a quarter of the bytes that older formats take.
 _LIBVER = ("v110", "v110")
 
@@ -77,9 +79,9 @@ def to_bytes(chunk: Chunk) -> bytes:
 
 def _fill(group: Any, chunk: Chunk) -> None:
     group.attrs["format"] = _FORMAT
-    group.attrs["about"] = json.dumps(chunk.about, sort_keys=True)
     samples = chunk.samples
     arrays: dict[str, NDArray[Any]] = {
+        "about": np.frombuffer(json.dumps(chunk.about, sort_keys=True).encode(), np.uint8),
         "names": np.frombuffer(json.dumps(chunk.names).encode(), np.uint8),
         "status": np.frombuffer(json.dumps(chunk.status).encode(), np.uint8),
         "seconds": samples.seconds,
@@ -113,12 +115,13 @@ def read(path: Path) -> Chunk:
 
 
 def _chunk(group: Any) -> Chunk:
-    if group.attrs["format"] != _FORMAT:
+    if group.attrs["format"] not in (_FORMAT, _EARLIER):
         raise ValueError(f"format {group.attrs['format']!r}; expected {_FORMAT!r}")
     names, status = (json.loads(group[name][()].tobytes()) for name in ("names", "status"))
     seconds, reference, joules = (group[name][()].astype(np.float64) for name in ("seconds", "reference", "joules"))
     samples = Samples(seconds, reference, group["kept"][()].astype(bool))
-    about = json.loads(group.attrs["about"])
+    earlier = group.attrs["format"] == _EARLIER
+    about = json.loads(group.attrs["about"] if earlier else group["about"][()].tobytes())
     found = Chunk(names, status, samples, joules, about)
     rounds, timed = samples.seconds.shape
     if len(names) != len(status) or timed != found.ok.sum() or samples.reference.shape != (rounds, 2):

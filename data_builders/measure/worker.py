@@ -7,16 +7,19 @@ crashes takes this process with it and nothing else.
 from __future__ import annotations
 
 import gc
+import hashlib
 import json
 import sys
 import time
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from data_builders.measure import backends, machine, meters, payload, raw
+from data_builders.measure.jobs import DISK
 from data_builders.measure.protocol import Protocol, time_chunk
 from hwnasbench import spaces
 from hwnasbench.errors import HwnasbenchError, InvalidRequest, Unmeasurable
@@ -58,8 +61,19 @@ class Setting:
 
 
 def identity(backend: Backend) -> dict[str, Any]:
-    """Return what two measurements must share to be compared: the machine and the libraries' versions."""
-    return {"machine": machine.this_machine().record(), "versions": {"numpy": np.__version__, **backend.versions()}}
+    """Return what two measurements must share to be compared: the machine, the libraries' versions and our own code."""
+    runs_on = replace(machine.this_machine(), accelerator=backend.accelerator())
+    versions = {"numpy": np.__version__, **backend.versions(), "hwnasbench": _code()}
+    return {"machine": runs_on.record(), "versions": versions}
+
+
+@cache
+def _code() -> str:
+    """Return a digest of the code that writes networks for engines and runs them."""
+    found = hashlib.sha256()
+    for path in sorted(path for part in ("graphs", "backends") for path in (Path(__file__).parent / part).glob("*.py")):
+        found.update(path.name.encode() + path.read_bytes())
+    return found.hexdigest()[:12]
 
 
 def measure(
@@ -67,7 +81,6 @@ def measure(
     setting: Setting,
     protocol: Protocol,
     number: int = 0,
-    slot: int = 0,
     refused: Mapping[str, str] | None = None,
 ) -> raw.Chunk:
     """Time networks in this process.
@@ -79,12 +92,10 @@ def measure(
     protocol : Protocol
     number : int
         Of the pass: each has rounds in an order of its own.
-    slot : int
-        Which cores to run on, where several processes measure at once.
     refused : mapping of str to str, optional
         Status of networks, by their position, that the engine is known to crash on.
     """
-    cores = machine.hold(setting.threads, slot)
+    cores = machine.hold(setting.threads)
     backend = backends.get(setting.backend)
     backend.check(setting.precision)
     space = spaces.get("nasbench201")
@@ -150,27 +161,34 @@ def memory(network: Network, setting: Setting) -> tuple[float, float]:
 
 def main(job: str, networks: str, out: str) -> None:
     """Do what the file of a job says; write raw samples, what memory was used, or the reason why there are none."""
-    given = json.loads(Path(job).read_text("utf-8"))
-    follow_parent(given["parent"])
-    setting, protocol = Setting(**given["setting"]), Protocol(**given["protocol"])
-    listed = payload.unpack(Path(networks).read_bytes())
     try:
-        match given["what"]:
-            case "identity":
-                answer = json.dumps(identity(backends.get(setting.backend))).encode()
-            case "memory":
-                answer = json.dumps(memory(listed[0], setting)).encode()
-            case "load":
-                _prepared(backends.get(setting.backend), listed[0], replace(setting, energy=False)).run()
-                answer = b"true"
-            case _:
-                gc.disable()
-                chunk = measure(listed, setting, protocol, given["number"], given["slot"], given["refused"])
-                answer = raw.to_bytes(chunk)
-    except HwnasbenchError as error:
-        Path(out).with_suffix(".error").write_text(json.dumps([type(error).__name__, str(error)]), "utf-8")
-        raise SystemExit(1) from error
-    Path(out).write_bytes(answer)
+        given = json.loads(Path(job).read_text("utf-8"))
+        follow_parent(given["parent"])
+        listed = payload.unpack(Path(networks).read_bytes())
+        try:
+            answer = _answer(given, listed)
+        except HwnasbenchError as error:
+            Path(out).with_suffix(".error").write_text(json.dumps([type(error).__name__, str(error)]), "utf-8")
+            raise SystemExit(1) from error
+        Path(out).write_bytes(answer)
+    except OSError as error:
+        sys.stderr.write(str(error))
+        raise SystemExit(DISK) from error
+
+
+def _answer(given: dict[str, Any], listed: Sequence[Network]) -> bytes:
+    setting, protocol = Setting(**given["setting"]), Protocol(**given["protocol"])
+    match given["what"]:
+        case "identity":
+            return json.dumps(identity(backends.get(setting.backend))).encode()
+        case "memory":
+            return json.dumps(memory(listed[0], setting)).encode()
+        case "load":
+            _prepared(backends.get(setting.backend), listed[0], setting).run()
+            return b"true"
+        case _:
+            gc.disable()
+            return raw.to_bytes(measure(listed, setting, protocol, given["number"], given["refused"]))
 
 
 if __name__ == "__main__":

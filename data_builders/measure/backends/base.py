@@ -73,6 +73,10 @@ class Backend(ABC):
             When the engine refuses the network.
         """
 
+    def accelerator(self) -> str:
+        """Return the name of the device that runs networks; empty where it is the processor itself."""
+        return ""
+
     def arena(self, network: Network, precision: str, batch: int, threads: int) -> int | None:
         """Return the bytes that an inference uses of the engine's arena, at most; None where the engine does not tell.
 

@@ -22,6 +22,7 @@ class TorchCuda(Backend):
     name = "torch_cuda"
     engine = "torch"
     precisions = ("fp32", "fp16", "bf16")
+    where = "cuda"
 
     def __init__(self) -> None:
         try:
@@ -35,15 +36,16 @@ class TorchCuda(Backend):
         self._torch = torch
 
     def versions(self) -> dict[str, str]:
-        """Return the versions of PyTorch, CUDA and cuDNN."""
+        """Return the versions of PyTorch, CUDA, cuDNN and the driver."""
         torch = self._torch
         return {
             "torch": torch.__version__,
             "cuda": str(torch.version.cuda),
             "cudnn": str(torch.backends.cudnn.version()),
+            "driver": meters.nvidia_driver() or "not told",
         }
 
-    def processor(self) -> str:
+    def accelerator(self) -> str:
         """Return the name of the device."""
         return str(self._torch.cuda.get_device_name())
 
@@ -57,8 +59,8 @@ class TorchCuda(Backend):
         torch = self._torch
         kind = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]
         try:
-            module = network.live().to_torch().eval().to("cuda", kind)
-            images = torch.randn(batch, *network.input_shape, device="cuda", dtype=kind)
+            module = network.live().to_torch().eval().to(self.where, kind)
+            images = torch.randn(batch, *network.input_shape, device=self.where, dtype=kind)
             return _Graph(torch, module, images)
         except torch.cuda.OutOfMemoryError as error:
             raise Unmeasurable(f"{network.name!r} at batch {batch} does not fit the device: {error}") from error
