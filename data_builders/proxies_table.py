@@ -40,9 +40,12 @@ RECORD = {
 """,
 }
 #: What tells these scores from published ones.
-KEYS: dict[str, str | int | None] = {"input": "gaussian", "batch": 16}
+BATCH = 16
+KEYS: dict[str, str | int | None] = {"input": "gaussian", "batch": BATCH}
 #: Counted exactly from the layer table, whatever the function: not in the table.
 COUNTED = ("params", "macs")
+#: Compares images of one class: where there are more classes than images hardly two share one, and it tells nothing.
+BY_CLASS = ("epe_nas",)
 _OK, _DISCONNECTED = STATUSES.index("ok"), STATUSES.index("disconnected")
 
 
@@ -101,7 +104,8 @@ def columns(
     """Yield one column a proxy and data set, and the time that scoring took.
 
     A value is the mean over seeds, its noise their sample standard deviation. Architectures of equal function have
-    the value of the one that was evaluated. Times are those of one processor; see `on_one_processor`.
+    the value of the one that was evaluated. Those of `BY_CLASS` are left out of data sets with more classes than a
+    batch has images. Times are those of one processor; see `on_one_processor`.
 
     Parameters
     ----------
@@ -148,6 +152,8 @@ def columns(
         grouped = part.groupby("arch_index")[list(metrics)]
         means, spreads = grouped.mean(), grouped.std(ddof=1)
         for name, metric in metrics.items():
+            if name in BY_CLASS and space.network(space.from_index(evaluated[0]), str(dataset)).classes > BATCH:
+                continue
             value, noise = (np.full(len(classes), np.nan) for _ in range(2))
             value[connected] = rounded(means[name].loc[classes[connected]].to_numpy())
             noise[connected] = rounded(spreads[name].loc[classes[connected]].to_numpy(), np.float16)

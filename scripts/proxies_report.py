@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data_builders.build import build
-from data_builders.proxies_table import KEYS, SOURCE
+from data_builders.proxies_table import BY_CLASS, KEYS, SOURCE
 from hwnasbench import proxies, spaces
 from hwnasbench.benchmark import Benchmark
 from hwnasbench.errors import HwnasbenchError, NoColumn, UnknownName
@@ -40,10 +40,15 @@ PUBLISHED = {"naswot": "naswot", "zen": "naslib_zen"}
 
 
 def scores(bench: Benchmark, name: str, dataset: str) -> NDArray[np.float64]:
-    """Return one proxy over the whole space."""
+    """Return one proxy over the whole space; NaN where the table leaves it out."""
     if name in ("params", "macs"):
         return bench.column(name, dataset=dataset)
-    return bench.column(name, dataset=dataset, source=SOURCE, **KEYS)
+    try:
+        return bench.column(name, dataset=dataset, source=SOURCE, **KEYS)
+    except NoColumn:
+        if name in BY_CLASS:
+            return np.full(len(bench.space), np.nan)
+        raise
 
 
 def correlations(bench: Benchmark) -> dict[str, dict[str, float]]:
@@ -55,7 +60,7 @@ def correlations(bench: Benchmark) -> dict[str, dict[str, float]]:
         for name, told in out.items():
             found = scores(bench, name, dataset)
             rows = alive & np.isfinite(found) & np.isfinite(truth)
-            told[dataset] = spearman(found[rows], truth[rows])
+            told[dataset] = spearman(found[rows], truth[rows]) if rows.any() else np.nan
             if dataset == "cifar10":
                 told["kendall"] = kendall(found[rows], truth[rows])
                 told["best tenth"] = best_tenth(found[rows], truth[rows])
@@ -92,7 +97,7 @@ def section(bench: Benchmark, found: dict[str, dict[str, float]]) -> str:
     heads = ["proxy", *datasets, "Kendall, cifar10", "best tenth, cifar10"]
     lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
     for name, told in sorted(found.items(), key=lambda item: -abs(item[1]["cifar10"])):
-        cells = [f"{told[key]:.3f}" for key in (*datasets, "kendall", "best tenth")]
+        cells = [f"{told[key]:.3f}" if np.isfinite(told[key]) else "-" for key in (*datasets, "kendall", "best tenth")]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     times = [bench.column("proxy_time", dataset=name, source=SOURCE, **KEYS) for name in datasets]
     spent = ", ".join(f"{np.nanmean(time):.2f} s at {name}" for time, name in zip(times, datasets, strict=True))

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import nullcontext
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from data_builders.measure import backends
+from data_builders.measure import backends, worker
 from data_builders.measure.graphs.onnx_model import onnx_model
 from data_builders.measure.graphs.weights import draw, images, load_into
+from data_builders.measure.machine import Machine
 from hwnasbench import spaces
 from hwnasbench.errors import InvalidRequest, UnknownName, Unmeasurable
 from hwnasbench.networks.layers import INPUT, Activation, Builder, Op
@@ -166,6 +169,82 @@ def test_pytorch_runs_as_a_back_end(name):
         logits = module(torch.from_numpy(images(live, 2))).numpy()
     np.testing.assert_allclose(runner.output(), logits, rtol=1e-3, atol=1e-4 * logits.std())
     assert runner.seconds() > 0
+
+
+class Recorded:
+    """What a CUDA graph does for us, on the CPU: it keeps what ran while it was recorded; replays are counted."""
+
+    def __init__(self):
+        self.replays = 0
+
+    def replay(self):
+        self.replays += 1
+
+
+class Event:
+    """An event on a device on which each replay takes a quarter of a millisecond."""
+
+    def __init__(self, graphs):
+        self.graphs, self.at = graphs, 0
+
+    def record(self):
+        self.at = self.graphs[-1].replays
+
+    def synchronize(self):
+        pass
+
+    def elapsed_time(self, later):
+        return 0.25 * (later.at - self.at)
+
+
+def cuda_on_the_cpu(monkeypatch):
+    """PyTorch's CUDA back-end where there is no such device: the same code, with graphs and events of our own."""
+    from data_builders.measure.backends import torch_cuda
+
+    graphs = []
+
+    def graph():
+        graphs.append(Recorded())
+        return graphs[-1]
+
+    stub = SimpleNamespace(
+        CUDAGraph=graph,
+        Stream=lambda: SimpleNamespace(wait_stream=lambda _: None),
+        current_stream=lambda: SimpleNamespace(wait_stream=lambda _: None),
+        stream=lambda _: nullcontext(),
+        graph=lambda _: nullcontext(),
+        Event=lambda enable_timing: Event(graphs),
+        synchronize=lambda: None,
+        is_available=lambda: True,
+        get_device_name=lambda: "NVIDIA Stub 1",
+        OutOfMemoryError=torch.cuda.OutOfMemoryError,
+    )
+    monkeypatch.setattr(torch, "cuda", stub)
+    monkeypatch.setattr(torch_cuda.TorchCuda, "where", "cpu")
+    return torch_cuda.TorchCuda(), graphs
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_the_cuda_back_end_records_once_and_replays(monkeypatch, precision):
+    backend, graphs = cuda_on_the_cpu(monkeypatch)
+    runner = backend.prepare(spaces.get("nasbench201").network(CELLS[0], "cifar10"), precision, 2, 1)
+    with torch.inference_mode():
+        wanted = runner._module(runner._images).float().numpy()
+    np.testing.assert_array_equal(runner.output(), wanted)
+    assert runner._images.dtype == {"fp32": torch.float32, "bf16": torch.bfloat16}[precision]
+    assert runner.seconds() == pytest.approx(0.25e-3)
+    before = graphs[0].replays
+    count = runner.repeat(0.01)
+    assert graphs[0].replays - before == count > 0
+    assert len(graphs) == 1
+
+
+def test_a_cuda_device_is_a_device_of_its_own(monkeypatch):
+    backend, _ = cuda_on_the_cpu(monkeypatch)
+    known = worker.identity(backend)
+    machine = Machine(**known["machine"])
+    assert machine.device == "nvidia_stub_1"
+    assert {"cuda", "cudnn", "driver", "torch"} < set(known["versions"])
 
 
 @pytest.mark.parametrize(

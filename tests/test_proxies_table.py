@@ -35,6 +35,7 @@ class Few:
 
     name, datasets = SPACE.name, SPACE.datasets
     canonical, network, format = SPACE.canonical, SPACE.network, SPACE.format
+    from_index = SPACE.from_index
 
     def __len__(self) -> int:
         return 14
@@ -151,7 +152,8 @@ def test_table_of_a_folder(tmp_path: Path) -> None:
     write_chunks(tmp_path / "chunks")
     made = proxies_table.collect(FEW, tmp_path / "chunks", tmp_path / "table.parquet")
     frame = read_table(tmp_path / "table.parquet").to_pandas()
-    assert len(frame) == len(METRICS) * 3 * 14
+    assert len(frame) == (len(METRICS) * 3 - 2) * 14
+    assert frame.loc[frame["metric"] == "epe_nas", "dataset"].unique().tolist() == ["cifar10"]
     assert sorted(frame["metric"].unique()) == METRICS
     assert set(frame.loc[frame.arch_index.isin([10, 12]), "status"]) == {"disconnected"}
     copied = frame[frame.arch_index == 9].set_index(["metric", "dataset"])

@@ -276,8 +276,8 @@ class _Run:
             where, why = next(iter(self.disturbed.items()))
             raise MeasurementDisturbed(
                 f"{len(self.disturbed)} of {self.total} chunks were disturbed {_ATTEMPTS} times, first chunk "
-                f"{where[0]} in pass {where[1]}: {why} The {self.done} others are kept; run the same command again when "
-                "the machine is quiet"
+                f"{where[0]} in pass {where[1]}: {why} The {self.done} others are kept; run the same command again "
+                "when the machine is quiet"
             )
 
     def _submit(self, where: tuple[int, int]) -> None:

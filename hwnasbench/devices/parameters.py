@@ -8,6 +8,7 @@ precedence: the parameter's default, the model's default for the device's class,
 from __future__ import annotations
 
 import functools
+from math import inf
 
 from hwnasbench.errors import CorruptFile, InvalidRequest, UnknownName
 
@@ -88,9 +89,9 @@ class Parameter:
         number = isinstance(value, (int, float)) and not isinstance(value, bool)
         if not number or (self.integer and value != int(value)) or not self.low <= value <= self.high:
             sort = "an integer" if self.integer else "a number"
-            raise InvalidRequest(
-                f"{self.name}={value!r}: expected {sort} from {self.low:g} to {self.high:g} {self.unit}"
-            )
+            bounds = f"of {self.low:g} or more" if self.high == inf else f"from {self.low:g} to {self.high:g}"
+            unit = f" {self.unit}" if self.unit != "1" else ""
+            raise InvalidRequest(f"{self.name}={value!r}: expected {sort} {bounds}{unit}")
         return int(value) if self.integer else value
 
     def code(self, value: float | int | str) -> float:

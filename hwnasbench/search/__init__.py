@@ -17,7 +17,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from hwnasbench.errors import InvalidRequest, UnknownName
+from hwnasbench.errors import UnknownName
 
 if TYPE_CHECKING:
     from hwnasbench.search.base import Searcher
@@ -100,19 +100,19 @@ def run(
     Raises
     ------
     InvalidRequest
-        For a budget of nothing, a setting that the searcher does not have, or a problem that it cannot search.
+        For a budget of nothing, a seed that is none, or a problem that the searcher cannot search.
+    UnknownName
+        For a setting that the searcher does not have.
     """
-    from hwnasbench.search import loop
+    from hwnasbench.search import base, loop
 
     budget = loop.Budget(queries, seconds)
     kind = get(searcher) if isinstance(searcher, str) else searcher
-    try:
-        made = kind(problem, seed, **settings)
-    except TypeError as error:
-        if not settings:
-            raise
-        raise InvalidRequest(f"{kind.name} cannot be made with {', '.join(sorted(settings))}: {error}") from error
-    return loop.run(made, budget)
+    known = base.settings_of(kind)
+    for name in settings:
+        if known is not None and name not in known:
+            raise UnknownName(f"setting of {kind.name}", name, sorted(known))
+    return loop.run(kind(problem, seed, **settings), budget)
 
 
 def __getattr__(name: str) -> object:

@@ -74,7 +74,9 @@ class Searcher(ABC):
                 f"{self.name} looks for one best score and the objective has {problem.objective.count}; "
                 "expected a searcher for fronts (nsga2, nsga3, random), or an objective that weighs them"
             )
-        self.problem, self.seed = problem, seed
+        if not isinstance(seed, int | np.integer) or isinstance(seed, bool) or seed < 0:
+            raise InvalidRequest(f"seed={seed!r} of {self.name}: expected an integer of 0 or more")
+        self.problem, self.seed = problem, int(seed)
         self.rng = np.random.default_rng(seed)
         self.random = random.Random(seed)
 
