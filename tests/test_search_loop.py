@@ -314,7 +314,7 @@ def test_a_searcher_that_has_nothing_more_to_ask_ends_its_run(nasbench201):
 
 def test_settings_and_names_that_are_not_there_are_refused(nasbench201):
     problem = Problem(nasbench201, Metric("accuracy"))
-    with pytest.raises(InvalidRequest, match=r"evolution cannot be made with popluation: .*popluation"):
+    with pytest.raises(UnknownName, match="setting of evolution 'popluation'; did you mean 'population'"):
         search.run("evolution", problem, queries=5, popluation=3)
     with pytest.raises(UnknownName, match="did you mean 'regularized_evolution'"):
         search.run("regularised_evolution", problem, queries=5)
