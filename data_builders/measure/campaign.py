@@ -123,23 +123,21 @@ class Campaign:
                 self._until_steady(_Run(self, pool, perform, say))
 
     def _until_steady(self, run: _Run) -> None:
-        """Measure what is missing, and again what ran on a slower clock than the rest."""
-        for _ in range(_ATTEMPTS):
+        """Measure what is missing, and again what ran on another clock than the rest."""
+        for attempt in range(_ATTEMPTS + 1):
             run.until_done(self.waiting())
             off = self.drifted()
             if not off:
                 return
-            run.say(f"the clock drifted in {len(off)} chunks; they are measured again")
-            for where in off:
-                self.path(*where).unlink()
-        run.until_done(self.waiting())
-        off = self.drifted()
-        if off:
-            raise MeasurementDisturbed(
-                f"the clock drifted in {len(off)} of {len(self.chunks) * self.passes} chunks, measured "
-                f"{_ATTEMPTS + 1} times: their reference is more than {DRIFT:.0%} off its median. All are kept; run "
-                "the same command again when the machine is quiet, and those are measured again"
-            )
+            if attempt < _ATTEMPTS:
+                run.say(f"the clock drifted in {len(off)} chunks; they are measured again")
+                for where in off:
+                    self.path(*where).unlink()
+        raise MeasurementDisturbed(
+            f"the clock drifted in {len(off)} of {len(self.chunks) * self.passes} chunks, measured "
+            f"{_ATTEMPTS + 1} times: their reference is more than {DRIFT:.0%} off its median. All are kept; run the same command again "
+            "when the machine is quiet, and those are measured again"
+        )
 
     def drifted(self) -> list[tuple[int, int]]:
         """Return the (chunk, pass) pairs of a finished campaign whose reference is off the median by over `DRIFT`."""
