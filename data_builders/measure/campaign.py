@@ -135,8 +135,8 @@ class Campaign:
                     self.path(*where).unlink()
         raise MeasurementDisturbed(
             f"the clock drifted in {len(off)} of {len(self.chunks) * self.passes} chunks, measured "
-            f"{_ATTEMPTS + 1} times: their reference is more than {DRIFT:.0%} off its median. All are kept; run the same command again "
-            "when the machine is quiet, and those are measured again"
+            f"{_ATTEMPTS + 1} times: their reference is more than {DRIFT:.0%} off its median. All are kept; run "
+            "the same command again when the machine is quiet, and those are measured again"
         )
 
     def drifted(self) -> list[tuple[int, int]]:
