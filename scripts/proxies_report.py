@@ -22,7 +22,7 @@ from hwnasbench import proxies, spaces
 from hwnasbench.benchmark import Benchmark
 from hwnasbench.errors import HwnasbenchError, NoColumn, UnknownName
 from hwnasbench.paths import shipped_store
-from hwnasbench.proxies.ranking import best_tenth, kendall, spearman
+from hwnasbench.ranking import best_tenth, kendall, spearman
 from hwnasbench.tables.store import open_store
 from hwnasbench.tables.user import current_store
 

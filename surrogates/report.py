@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from data_builders.markdown import table
 from hwnasbench.paths import PACKAGE_DATA
 from hwnasbench.vocabulary import KEYS
 from surrogates import folds, goals, rule
@@ -33,9 +34,9 @@ def page(data: Path = PACKAGE_DATA) -> str:
     lines = [TEXT.format(folds=folds.FOLDS), *_goals(columns), *rule.section(columns)]
     for space in sorted({card["space"] for card in columns.values()}, key=list(TITLES).index):
         own = [columns[name] for name in sorted(columns) if columns[name]["space"] == space]
-        lines += [f"## {TITLES[space]}: {len(own)} columns\n", *_table(_HEADER, 5, map(_row, own))]
-        lines += ["### Intervals\n", *_table(_INTERVALS, 3, map(_coverage, own))]
-        lines += ["### Learning curves: Kendall\n", *_table(_CURVE, 3, map(_curve, own))]
+        lines += [f"## {TITLES[space]}: {len(own)} columns\n", table(_HEADER, 5, map(_row, own))]
+        lines += ["### Intervals\n", table(_INTERVALS, 3, map(_coverage, own))]
+        lines += ["### Learning curves: Kendall\n", table(_CURVE, 3, map(_curve, own))]
     lines.append("## Columns left out\n")
     lines.append("These repeat the values of another column of the same device, which ships:\n")
     lines.extend(f"- `{name}` = `{kept}`" for name, kept in sorted(cards["skipped"].items()))
@@ -43,12 +44,6 @@ def page(data: Path = PACKAGE_DATA) -> str:
 
 
 _CURVE = ("source", "metric", "column", *(f"{size:,}" for size in SIZES), "all")
-
-
-def _table(header: tuple[str, ...], words: int, rows: Any) -> list[str]:
-    """Lay rows out as a Markdown table whose first columns are words."""
-    top = "| " + " | ".join(header) + " |"
-    return [top, "|" + "---|" * words + "---:|" * (len(header) - words), *rows, ""]
 
 
 def _goals(columns: dict[str, dict[str, Any]]) -> list[str]:
@@ -59,9 +54,9 @@ def _goals(columns: dict[str, dict[str, Any]]) -> list[str]:
                 found = goal.found(columns[name])
                 verdict = "unknown" if found is None else "yes" if goal.reached(found) else "**no**"
                 cells = (_told(columns[name]), goal.number, f"{goal.least:g}", _plain(found), verdict)
-                rows.append("| " + " | ".join(cells) + " |")
+                rows.append(cells)
     header = ("column", "number", "goal", "held out", "reached")
-    return ["## What was to be reached\n", goals.TEXT, *_table(header, 2, rows)]
+    return ["## What was to be reached\n", goals.TEXT, table(header, 2, rows)]
 
 
 def _plain(value: float | None) -> str:
@@ -90,15 +85,15 @@ def _told(card: dict[str, Any]) -> str:
     return " ".join([TITLES[card["space"]], *_label(card)])
 
 
-def _row(card: dict[str, Any]) -> str:
+def _row(card: dict[str, Any]) -> list[str]:
     ceiling = card["noise_ceiling"] or {}
     cells = [*_label(card), card["family"], trust(card)]
     cells += [_number(name, card[name]) for name in _NUMBERS]
     cells += [_number(name, ceiling.get(name)) for name in ("spearman_ceiling", "kendall_ceiling")]
-    return "| " + " | ".join(cells) + " |"
+    return cells
 
 
-def _coverage(card: dict[str, Any]) -> str:
+def _coverage(card: dict[str, Any]) -> list[str]:
     cells = _label(card)
     for level in ("80", "95"):
         if card["coverage"] == "exact":
@@ -107,13 +102,13 @@ def _coverage(card: dict[str, Any]) -> str:
         shipped, unseen = (card["coverage"][level][name] for name in ("shipped", "unseen"))
         furthest = max(filter(None, shipped["by_decile"]), key=lambda share: abs(share - int(level) / 100))
         cells += [_percent(share) for share in (shipped["overall"], furthest, shipped["best_tenth"], unseen["overall"])]
-    return "| " + " | ".join(cells) + " |"
+    return cells
 
 
-def _curve(card: dict[str, Any]) -> str:
+def _curve(card: dict[str, Any]) -> list[str]:
     found = {point["learned_from"]: point["kendall"] for point in card["learning_curve"]}
     cells = [_number("kendall", found.get(size)) for size in SIZES]
-    return "| " + " | ".join([*_label(card), *cells, _number("kendall", card["kendall"])]) + " |"
+    return [*_label(card), *cells, _number("kendall", card["kendall"])]
 
 
 def _unit(key: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from data_builders import proxies_table
+from data_builders.checkout import commit
 from data_builders.measure import published
 from hwnasbench.tables.schema import INTERVALS, LOOKUPS, OBSERVATIONS
 from hwnasbench.tables.write import ColumnData, atomically, concat, read_table, split_columns, write_table
@@ -138,7 +138,7 @@ def write_proxies(space: Space, chunks: Path, data: Path) -> Path:
     CorruptFile, StorageError
     """
     path = data / "tables" / f"{space.name}_{proxies_table.SOURCE}.parquet"
-    made = {"command": f"hwnasbench proxies {space.name} --from DIR", "commit": _commit()}
+    made = {"command": f"hwnasbench proxies {space.name} --from DIR", "commit": commit()}
     made |= proxies_table.collect(space, chunks, path)
     write_json(data / PROXIES, {**read_json(data / PROXIES), space.name: made})
     if (data / "manifest.json").exists():
@@ -168,7 +168,7 @@ def write_measurements(folder: Path, data: Path) -> list[Path]:
     paths = [data / "tables" / f"{name}.parquet" for name in tables]
     for path, table in zip(paths, tables.values(), strict=True):
         write_table(table, path)
-    about = {"command": "hwnasbench measurements --from DIR", "commit": _commit(), "files": made | timed}
+    about = {"command": "hwnasbench measurements --from DIR", "commit": commit(), "files": made | timed}
     write_json(data / MEASUREMENTS, about)
     if (data / "manifest.json").exists():
         write_json(data / "manifest.json", {**read_json(data / "manifest.json"), "release": RELEASE})
@@ -196,22 +196,8 @@ def manifest(inputs: dict[str, str], chosen: Iterable[str]) -> dict[str, Any]:
     """
     return {
         "command": " ".join(["hwnasbench train", *chosen, "--from DIR"]),
-        "commit": _commit(),
+        "commit": commit(),
         "inputs": inputs,
         "libraries": scorecard.libraries(),
         "release": RELEASE,
     }
-
-
-def _commit() -> str:
-    try:
-        run = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return run.stdout.strip()

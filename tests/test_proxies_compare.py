@@ -12,10 +12,10 @@ from small_store import ARCHS, CONNECTED, SPACE
 
 torch = pytest.importorskip("torch")
 
-from hwnasbench import proxies  # noqa: E402
+from hwnasbench import proxies, ranking  # noqa: E402
 from hwnasbench.benchmark import Benchmark  # noqa: E402
 from hwnasbench.errors import InvalidRequest, NoColumn, ProxyFailed, UnknownName  # noqa: E402
-from hwnasbench.proxies import comparison, ranking  # noqa: E402
+from hwnasbench.proxies import comparison  # noqa: E402
 from hwnasbench.tables.store import Store  # noqa: E402
 from hwnasbench.tables.store_builder import build_store  # noqa: E402
 from hwnasbench.tables.write import ColumnData, concat, write_table  # noqa: E402

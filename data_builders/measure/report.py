@@ -7,13 +7,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from data_builders.markdown import table
 from data_builders.measure import published, report_cells
 from data_builders.measure.machine import Machine
 from hwnasbench.tables.write import atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import pandas as pd
 
     from data_builders.measure.published import Samples
@@ -61,11 +60,11 @@ def page(found: list[Samples], theirs: dict[str, pd.Series]) -> str:
         lines += [f"## {device}\n", *_machine(own), *_spreads(own), *_corrections(own), *_ratios(own)]
         repeats = report_cells.agreements(own)
         if repeats:
-            lines += [report_cells.AGREEMENT_TEXT, *_table(report_cells.AGREEMENT, 4, repeats)]
+            lines += [report_cells.AGREEMENT_TEXT, table(report_cells.AGREEMENT, 4, repeats)]
             lines.append(f"![Differences of repeats, and precisions against fp32]({PICTURE.format(device=device)})\n")
     compared = report_cells.comparisons(found, theirs)
     if compared:
-        lines += [report_cells.PUBLISHED_TEXT, *_table(report_cells.PUBLISHED, 5, compared)]
+        lines += [report_cells.PUBLISHED_TEXT, table(report_cells.PUBLISHED, 5, compared)]
     return "\n".join(lines)
 
 
@@ -79,11 +78,6 @@ def _machine(own: list[Samples]) -> list[str]:
         f"{machine.title}: {machine.vendor}, family {machine.family}, model {machine.model}, stepping "
         f"{machine.stepping}; {machine.cores} cores; {machine.features}. {told}. The reference: {bases}.\n"
     ]
-
-
-def _table(header: tuple[str, ...], words: int, rows: Iterable[tuple[str, ...]]) -> list[str]:
-    line = "|" + "---|" * words + "---:|" * (len(header) - words)
-    return ["| " + " | ".join(header) + " |", line, *("| " + " | ".join(row) + " |" for row in rows), ""]
 
 
 def _label(samples: Samples) -> tuple[str, ...]:
@@ -125,7 +119,7 @@ def _spreads(own: list[Samples]) -> list[str]:
         "`within` is how far the ninetieth percentile of a process's rounds lies above their minimum, `between` the "
         "standard deviation of the minima of three processes (medians over networks; the reference corrects them, or "
         "not: `uncorrected`), and `Kendall` how two processes rank: low where the times are close together.\n",
-        *_table(header, 4, rows),
+        table(header, 4, rows),
     ]
 
 
@@ -154,7 +148,7 @@ def _corrections(own: list[Samples]) -> list[str]:
         "### From blocks to networks\n",
         "`whole = start + a block x blocks + factor x sum`, fitted by least squares of the relative errors; errors are "
         "means, of networks that the fit did not see (5 folds).\n",
-        *_table((*header, "worst", "RMSE ms", "Spearman"), 3, rows),
+        table((*header, "worst", "RMSE ms", "Spearman"), 3, rows),
     ]
 
 
@@ -172,7 +166,7 @@ def _ratios(own: list[Samples]) -> list[str]:
         low, middle, high = ratio.quantile([0.1, 0.5, 0.9])
         rows.append((space, what, engine, precision, f"{low:.2f}", f"{middle:.2f}", f"{high:.2f}", f"{rank:.3f}"))
     header = ("space", "what", "engine", "precision", "10 %", "median", "90 %", "Spearman with fp32")
-    return ["### How much faster than fp32\n", *_table(header, 4, rows)]
+    return ["### How much faster than fp32\n", table(header, 4, rows)]
 
 
 def main(arguments: list[str]) -> None:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import subprocess
 from concurrent.futures import as_completed
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_builders import simulate
+from data_builders.checkout import commit
 from hwnasbench import executors
 from hwnasbench.errors import CorruptFile, InvalidRequest, UnknownName
 from hwnasbench.networks import LAYER
@@ -104,7 +103,7 @@ def run(
     parts = np.zeros(len(layers), np.int8) if part is None else part
     table = table.append_column("part", pa.array(np.tile(parts, len(chosen))))
     path = out / f"{backend}.parquet"
-    write_table(table.replace_schema_metadata(about | {"commit": _commit()}), path)
+    write_table(table.replace_schema_metadata(about | {"commit": commit()}), path)
     return path
 
 
@@ -180,13 +179,3 @@ def evaluate_chunk(backend: str, target: str, layers: NDArray[np.void], path: Pa
         columns[name] = pa.array([answer.get(name) for answer in answers])
     table = pa.table(columns)
     atomically(path, lambda temporary: pq.write_table(table, temporary, compression="zstd"))
-
-
-def _commit() -> str:
-    """Return the commit of this library's checkout, or its version where it is none."""
-    here = Path(__file__).parent
-    command = ["git", "-C", str(here), "rev-parse", "HEAD"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return f"version {metadata.version('hwnasbench')}"

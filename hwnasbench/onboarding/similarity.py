@@ -9,6 +9,7 @@ import numpy as np
 from hwnasbench.errors import InvalidRequest, MissingExtra
 from hwnasbench.onboarding.checks import check_space
 from hwnasbench.onboarding.known import known
+from hwnasbench.ranking import ranks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,9 +52,10 @@ def device_similarity(space: str | Space, metric: str = "latency") -> pd.DataFra
     found = known(check_space(space), (metric,))
     labels = _labels(found.columns)
     order = sorted(range(len(labels)), key=labels.__getitem__)
-    ranks = np.stack([_ranks(found.features.known[:, i]) for i in order])
+    # Values that differ in their last bits alone are equal.
+    placed = np.stack([ranks(found.features.known[:, i].round(9)) for i in order])
     names = [labels[i] for i in order]
-    return pd.DataFrame(np.corrcoef(ranks), index=names, columns=names)
+    return pd.DataFrame(np.corrcoef(placed), index=names, columns=names)
 
 
 def plot_similarity(matrix: pd.DataFrame) -> Figure:
@@ -103,10 +105,3 @@ def _labels(columns: Sequence[Column]) -> list[str]:
             told.append(column.source)
         out.append(" ".join([str(column.keys["device"]), *told]))
     return out
-
-
-def _ranks(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rank values; those that are equal but for their last bits share the mean of their ranks."""
-    _, inverse, counts = np.unique(values.round(9), return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return np.asarray((ends - (counts - 1) / 2)[inverse], np.float64)

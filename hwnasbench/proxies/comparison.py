@@ -13,7 +13,7 @@ from hwnasbench.benchmark import Benchmark, load
 from hwnasbench.errors import InvalidRequest, UnknownName
 from hwnasbench.proxies.base import BATCH, Batch, Proxy
 from hwnasbench.proxies.evaluate import check_batch, shared
-from hwnasbench.proxies.ranking import best_tenth, kendall, spearman
+from hwnasbench.ranking import best_tenth, kendall, spearman
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from data_builders.markdown import table
+
 #: Where the page lies in the repository.
 DEFAULT = Path(__file__).parents[2] / "docs" / "imagenet-accuracy.md"
 
@@ -62,9 +64,7 @@ FBNet-C-SE as FBNet. Each row is one network under one recipe; rows of one famil
 read in three ways, all of which are given.
 
 {goals}
-
 {families}
-
 The families' means are in the right order in {right} of 21 pairs. In FBNet's space, whose blocks of expansion 1 have a
 first convolution that the published networks lack, the model that saw no FBNet says {fbnets}.
 
@@ -77,7 +77,6 @@ expansion, which would send a search the wrong way. Training takes only models t
 of the families.
 
 {anchors}
-
 Values not in a source's file are cited in `surrogates/imagenet/anchors.toml`; those that could not be read anywhere
 are marked recalled there. Every network is laid out and its parameters and multiply-accumulates are checked against
 published ones.
@@ -87,13 +86,11 @@ published ones.
 Per unit of the feature, in the logarithm of what is missing to the ceiling; 0.01 is {point:.2f} points at 75 %.
 
 {slopes}
-
 ## Inside a space
 
 5-fold cross-validation of the same features, on the tables alone:
 
 {tables}
-
 The rows of `ofa_supernet` are half measured, half the calibrated predictor's.
 
 ## How sure
@@ -105,7 +102,6 @@ below or above everything that its recipe was fitted to. Of {drawn:,} random arc
 `standard`:
 
 {spaces}
-
 Quantiles are of the residuals of all {all} published networks. With quantiles of the other families, the intervals of
 80 % hold {intervals[80%]} % of the published values, and those of 95 % {intervals[95%]} %. The residuals are of eight
 families only, so these shares are rough.
@@ -150,12 +146,6 @@ def text(data: Path) -> str:
     )
 
 
-def _table(header: list[str], rows: list[list[str]], left: int) -> str:
-    """Return a Markdown table whose first `left` columns are text."""
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * left + "---:|" * (len(header) - left)]
-    return "\n".join([*lines, *("| " + " | ".join(row) + " |" for row in rows)])
-
-
 def _goals(quality: dict[str, Any]) -> str:
     goals = (
         ("mean absolute error, points", "mae", 0.8, -1),
@@ -167,13 +157,13 @@ def _goals(quality: dict[str, Any]) -> str:
     for name, key, goal, direction in goals:
         reached = "reached" if direction * (quality[key] - goal) >= 0 else "missed"
         rows.append([name, f"{'at most' if direction < 0 else 'at least'} {goal}", reached, f"{quality[key]:.3f}"])
-    return _table(["over the judged networks", "goal", "", "held out"], rows, 3)
+    return table(["over the judged networks", "goal", "", "held out"], 3, rows)
 
 
 def _families(quality: dict[str, Any]) -> str:
     rows = [[name, str(found["anchors"]), f"{found['mae']:.2f}"] for name, found in quality["families"].items()]
     rows.append(["mean of the families", "", f"{quality['mae_of_families']:.2f}"])
-    return _table(["family left out", "judged networks", "mean absolute error"], rows, 1)
+    return table(["family left out", "judged networks", "mean absolute error"], 1, rows)
 
 
 def _anchors(found: list[dict[str, Any]]) -> str:
@@ -185,13 +175,13 @@ def _anchors(found: list[dict[str, Any]]) -> str:
         told = [one["name"], one["family"], one["recipe"], ", ".join(marks), str(one["resolution"])]
         rows.append([*told, *numbers, f"{one['std']:.2f}"])
     header = ["network", "family left out", "recipe", "", "pixels", "published", "held out", "difference", "std"]
-    return _table(header, rows, 4)
+    return table(header, 4, rows)
 
 
 def _slopes(slopes: dict[str, dict[str, float]], features: list[str]) -> str:
     shown = {name: found for name, found in slopes.items() if name != "advanced"}
     rows = [[name, *(f"{found.get(name, 0.0):+.3f}" for found in shown.values())] for name in features]
-    return _table(["feature", *shown], rows, 1)
+    return table(["feature", *shown], 1, rows)
 
 
 def _tables(found: dict[str, dict[str, Any]]) -> str:
@@ -199,7 +189,7 @@ def _tables(found: dict[str, dict[str, Any]]) -> str:
         [name, f"{one['rows']:,}", f"{one['r2']:.3f}", f"{one['kendall']:.3f}", f"{one['mae']:.2f}"]
         for name, one in found.items()
     ]
-    return _table(["recipe", "rows", "R2", "Kendall", "mean absolute error"], rows, 1)
+    return table(["recipe", "rows", "R2", "Kendall", "mean absolute error"], 1, rows)
 
 
 def _spaces(found: dict[str, dict[str, float]]) -> str:
@@ -207,4 +197,4 @@ def _spaces(found: dict[str, dict[str, float]]) -> str:
         [name, f"{one['lowest']:.1f} to {one['highest']:.1f}", f"{one['std']:.2f}", f"{one['extrapolated']:.0%}"]
         for name, one in found.items()
     ]
-    return _table(["space", "the middle 98 % of the predictions", "median std", "extrapolated"], rows, 1)
+    return table(["space", "the middle 98 % of the predictions", "median std", "extrapolated"], 1, rows)

@@ -12,6 +12,18 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 
+def ranks(values: Floats) -> Floats:
+    """Return the ranks of values, the lowest 0; equal ones share the mean of their ranks.
+
+    Parameters
+    ----------
+    values : (n,) ndarray of float
+    """
+    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts + 1) / 2)[inverse]
+
+
 def spearman(a: Floats, b: Floats) -> float:
     """Return Spearman's rank correlation; ties share their mean rank. NaN where one side is constant.
 
@@ -19,7 +31,7 @@ def spearman(a: Floats, b: Floats) -> float:
     ----------
     a, b : (n,) ndarray of float
     """
-    x, y = (_ranks(values) - (len(values) - 1) / 2 for values in (a, b))
+    x, y = (ranks(values) - (len(values) - 1) / 2 for values in (a, b))
     scale = np.sqrt((x**2).sum() * (y**2).sum())
     return float((x * y).sum() / scale) if scale else float("nan")
 
@@ -54,9 +66,3 @@ def best_tenth(scores: Floats, truth: Floats) -> float:
     size = len(truth) // 10
     chosen, best = (np.argsort(-values, kind="stable")[:size] for values in (scores, truth))
     return len(np.intersect1d(chosen, best)) / size
-
-
-def _ranks(values: Floats) -> Floats:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return (last - (counts + 1) / 2)[inverse]
