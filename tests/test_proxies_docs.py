@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from small_store import ARCHS, CONNECTED, SPACE
 
+import hwnasbench
 from data_builders import proxies_table
 from hwnasbench import proxies
 from hwnasbench.benchmark import Benchmark
@@ -87,6 +88,15 @@ def test_page_names_all_proxies() -> None:
 def test_first_example_runs() -> None:
     pytest.importorskip("torch")
     exec(CODE[0], {})
+
+
+def test_query_of_the_page_runs() -> None:
+    shipped = hwnasbench.load("nasbench201", data="shipped")
+    for line in CODE[1].strip().splitlines():
+        answer = eval(line.split("#")[0], {"bench": shipped, "arch": 6111})
+        published = "source=" in line
+        assert answer["naswot"].source == ("naswot" if published else proxies_table.SOURCE)
+        assert bool(answer["naswot"].flags) == published
 
 
 @pytest.mark.slow
