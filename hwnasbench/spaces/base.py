@@ -159,7 +159,12 @@ class Space:
         raise NotImplementedError
 
     def format(self, arch: Any, notation: str | None = None) -> str:
-        """Return the canonical string, or the string of a foreign `notation`."""
+        """Return the canonical string, or the string of a foreign `notation`, one of `notations`.
+
+        Raises
+        ------
+        InvalidArchitecture, UnknownName
+        """
         raise NotImplementedError
 
     # -- index --------------------------------------------------------------------------------
@@ -175,7 +180,15 @@ class Space:
         raise NotEnumerable(f"space {self.name!r} has no published index")
 
     def from_index(self, index: int) -> Architecture:
-        """Return the architecture with the published `index`."""
+        """Return the architecture with the published `index`, from 0 to ``len(self) - 1``.
+
+        Raises
+        ------
+        InvalidArchitecture
+            When there is no such index.
+        NotEnumerable
+            Where the space has no published index.
+        """
         raise NotEnumerable(f"space {self.name!r} has no published index; {index!r} names no architecture")
 
     def code(self, text: str) -> int:
@@ -225,11 +238,17 @@ class Space:
         ]
 
     def sample(self, rng: np.random.Generator) -> Architecture:
-        """Draw one architecture uniformly with the NumPy Generator `rng`."""
+        """Draw one architecture uniformly with the NumPy Generator `rng`.
+
+        Raises
+        ------
+        InvalidRequest
+            When `rng` is something else, such as a seed.
+        """
         return Architecture(self, tuple(int(v) for v in self.sample_many(rng, 1)[0]))
 
     def sample_many(self, rng: np.random.Generator, n: int) -> NDArray[np.int8]:
-        """Draw `n` architectures uniformly, as an (n, positions) array of decisions."""
+        """Draw `n` architectures uniformly, with replacement, as an (n, positions) array of decisions; see `sample`."""
         import numpy as np
 
         if not isinstance(rng, np.random.Generator):
@@ -337,8 +356,16 @@ class Space:
     def network(self, arch: Any, dataset: str | None = None) -> Network:
         """Lay out the architecture at a data set's input size as a table of layers.
 
+        Parameters
+        ----------
+        arch : anything that `parse` reads
+        dataset : str, optional
+            One of `datasets`; the first by default.
+
         Raises
         ------
+        InvalidArchitecture
+            When it is none of this space.
         UnknownName
             When the space has no macro-architecture for `dataset`.
         """
