@@ -188,6 +188,15 @@ def test_devices_are_named_after_processors(tmp_path, vendor, family, model, tit
     assert Machine(**found.record()) == found
 
 
+def test_a_server_with_matrix_tiles_is_named_after_them_where_its_numbers_are_not_known(tmp_path):
+    path = tmp_path / "cpuinfo"
+    told = CPUINFO.format(vendor="GenuineIntel", family=6, model=167, title="Intel(R) Xeon(R) Processor", stepping=1)
+    path.write_text(told)
+    assert this_machine(str(path)).device == "intel_xeon_processor"
+    path.write_text(told.replace("avx512_vnni", "avx512_vnni amx_int8"))
+    assert this_machine(str(path)).device == "xeon_amx"
+
+
 ARM = """processor : 0
 Features : fp asimd asimddp
 CPU implementer : 0x41
