@@ -87,7 +87,7 @@ class Machine:
         for models, steppings, name in _NAMES.get((self.vendor, self.family), ()):
             if self.model in models and self.stepping in steppings and _SERVER.search(self.title):
                 return name
-        # Some hypervisors state other numbers; servers since Sapphire Rapids have matrix tiles (recalled), no others do.
+        # Some hypervisors state other numbers; servers since Sapphire Rapids alone have matrix tiles (recalled).
         if "amx_int8" in self.features.split() and _SERVER.search(self.title):
             return "xeon_amx"
         return _as_name(self.title)
