@@ -15,7 +15,7 @@ PACKAGES = ("hwnasbench", "data_builders", "surrogates")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 
 #: What each room of hwnasbench may import, besides itself. Base modules are open to all.
-BASE = {"errors", "vocabulary", "paths"}
+BASE = {"errors", "vocabulary", "paths", "ranking"}
 ROOMS: dict[str, set[str]] = {
     "networks": set(),
     "spaces": {"networks"},

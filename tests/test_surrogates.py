@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.compute as pc
 import pytest
 
+from data_builders import proxies_table
 from data_builders.measure import published
 from hwnasbench import spaces
 from hwnasbench.paths import PACKAGE_DATA
@@ -23,7 +24,8 @@ from surrogates.families.trees import Trees
 from surrogates.intervals import LEVELS
 
 INTERVALS = PACKAGE_DATA / "tables" / "intervals.parquet"
-MEASURED = published.SOURCE
+#: What this project measured or evaluated itself, and did not learn.
+OWN = (published.SOURCE, proxies_table.SOURCE)
 TABLES = sorted(set((PACKAGE_DATA / "tables").glob("*.parquet")) - {INTERVALS})
 MODELS = sorted((PACKAGE_DATA / "models" / "columns").glob("*.npz"))
 ENUMERABLE = ("nasbench201", "nasbench_macro")
@@ -46,6 +48,10 @@ FAMILIES = EXACT | {
 }  # fmt: skip
 
 
+def is_own(table: Path) -> bool:
+    return any(source in table.stem for source in OWN)
+
+
 @cache
 def cards() -> dict[str, Any]:
     return dict(json.loads((PACKAGE_DATA / "scorecards.json").read_text("utf-8")))
@@ -53,8 +59,8 @@ def cards() -> dict[str, Any]:
 
 @cache
 def shipped() -> dict[str, Any]:
-    """Every shipped column by name, but for those of this project's own measurements."""
-    surrogates = [path for path in TABLES if MEASURED not in path.stem]
+    """Every shipped column by name, but for those of this project's own measurements and evaluations."""
+    surrogates = [path for path in TABLES if not is_own(path)]
     return {columns.table_name(piece): piece for path in surrogates for piece in split_columns(read_table(path))}
 
 
@@ -126,7 +132,8 @@ def test_seed_changes_the_folds() -> None:
 def test_shipped_tables_are_valid(path: Path) -> None:
     table = read_table(path)
     kinds = set(pc.unique(table["kind"].cast("string")).to_pylist())
-    if MEASURED in path.stem:
+    own = is_own(path)
+    if own:
         assert kinds <= {"measured", "estimated"}
     else:
         assert kinds <= {"predicted", "simulated"}
@@ -134,7 +141,7 @@ def test_shipped_tables_are_valid(path: Path) -> None:
     if path.stem.startswith("fbnet") or path.stem.endswith("_lookups"):
         assert table.schema.equals(LOOKUPS, check_metadata=True)
         # A block that an own campaign did not time has no value, and its networks the status not_measured.
-        assert np.isfinite(table["value"].to_numpy()).all() or MEASURED in path.stem
+        assert np.isfinite(table["value"].to_numpy()).all() or own
     else:
         assert table.schema.metadata == OBSERVATIONS.metadata
         validate(table, str(path))
