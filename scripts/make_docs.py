@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import hwnasbench
+from data_builders import markdown
 from hwnasbench import spaces
 from hwnasbench.devices import Device, load_catalog
 from hwnasbench.devices.parameters import EVIDENCE, fit_of
@@ -63,7 +64,7 @@ def row(device: Device, space: str, columns: list[Column]) -> str:
         ", ".join(sorted({c.of or c.kind for c in columns})),
         ", ".join(sorted({c.source for c in columns})),
     ]
-    return "| " + " | ".join(cells) + " |"
+    return markdown.row(cells)
 
 
 def simulated_row(device: Device) -> str:
@@ -78,7 +79,7 @@ def simulated_row(device: Device) -> str:
         *(str(counts[word]) for word in EVIDENCE),
         ", ".join(sorted({source for card in cards for source in re.findall(r"([a-z_0-9-]+):", card["source"])})),
     ]
-    return "| " + " | ".join(cells) + " |"
+    return markdown.row(cells)
 
 
 def page() -> str:

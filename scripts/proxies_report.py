@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data_builders.build import build
+from data_builders.markdown import table
 from data_builders.proxies_table import BY_CLASS, KEYS, SOURCE
 from hwnasbench import proxies, spaces
 from hwnasbench.benchmark import Benchmark
@@ -95,14 +96,15 @@ def section(bench: Benchmark, found: dict[str, dict[str, float]]) -> str:
     """Return the section of the page."""
     datasets = list(bench.space.datasets)
     heads = ["proxy", *datasets, "Kendall, cifar10", "best tenth, cifar10"]
-    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    rows = []
     for name, told in sorted(found.items(), key=lambda item: -abs(item[1]["cifar10"])):
         cells = [f"{told[key]:.3f}" if np.isfinite(told[key]) else "-" for key in (*datasets, "kendall", "best tenth")]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        rows.append([name, *cells])
     times = [bench.column("proxy_time", dataset=name, source=SOURCE, **KEYS) for name in datasets]
     spent = ", ".join(f"{np.nanmean(time):.2f} s at {name}" for time, name in zip(times, datasets, strict=True))
     told = [f"- {text}." for text, _ in checks(bench, found)]
-    return "\n".join([*lines, "", f"All of them for one network and seed, on one core: {spent} on average.", "", *told])
+    scored = table(heads, len(heads), rows)
+    return "\n".join([scored, f"All of them for one network and seed, on one core: {spent} on average.", "", *told])
 
 
 def main() -> int:

@@ -10,6 +10,7 @@ import csv
 import shutil
 from pathlib import Path
 
+from data_builders.markdown import table
 from hwnasbench import search, studies
 from hwnasbench.search import objectives
 
@@ -99,15 +100,13 @@ def _rows(folder: Path) -> list[dict[str, str]]:
 
 def _final(rows: list[dict[str, str]]) -> str:
     header = ("problem", "searcher", "runs", "score", "regret or gap, median", "quartiles", "rank")
-    lines = ["| " + " | ".join(header) + " |", "|---|---|---:|---:|---:|---:|---:|"]
+    cells = []
     for row in rows:
         score = f"{float(row['report_score_mean']):.3f} ± {float(row['report_score_std']):.3f}"
         spread = f"{float(row['q25']):.3f} to {float(row['q75']):.3f}"
-        lines.append(
-            f"| {row['problem']} | {row['searcher']} | {row['runs']} | {score} | {float(row['median']):.3f} | {spread} "
-            f"| {float(row['rank']):.2f} |"
-        )
-    return "\n".join(lines) + "\n"
+        numbers = (row["runs"], score, f"{float(row['median']):.3f}", spread, f"{float(row['rank']):.2f}")
+        cells.append((row["problem"], row["searcher"], *numbers))
+    return table(header, 2, cells)
 
 
 def _figure(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +44,6 @@ def test_every_connected_cell_has_every_score(bench: Benchmark) -> None:
 
 
 def test_the_record_names_the_chunks_and_the_table() -> None:
-    import hashlib
-
     made = read_json(PACKAGE_DATA / PROXIES)[SPACE.name]
     chunks = [job[-1] for job in jobs(SPACE, distinct(SPACE), CHUNKS, SEEDS)]
     lines = sorted(f"{path.name} {file_digest(path)}" for path in chunks)

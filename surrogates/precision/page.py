@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from data_builders import markdown
 from surrogates.intervals import CHECKED
 from surrogates.precision.imagenet import ASKED
 
@@ -213,12 +214,8 @@ def _verdict(layers: dict[str, Any]) -> str:
 def _table(rows: Iterable[dict[str, Any]]) -> str:
     rows = list(rows)
     names = list(rows[0])
-    lines = [_line(name.replace("_", " ") for name in names), _line("---" for _ in names)]
-    return "\n".join([*lines, *(_line(_cell(row[name]) for name in names) for row in rows)]) + "\n"
-
-
-def _line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+    lines = [markdown.row(name.replace("_", " ") for name in names), markdown.row("---" for _ in names)]
+    return "\n".join([*lines, *(markdown.row(_cell(row[name]) for name in names) for row in rows)]) + "\n"
 
 
 def _cell(value: object) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from data_builders.markdown import table
 from surrogates.transfer.chips import CHIPS
 from surrogates.transfer.lodo import SIZES
 
@@ -93,13 +94,13 @@ def page(card: Card) -> str:
     chips = "".join(f"- {chip}: {', '.join(devices)}\n" for chip, devices in CHIPS.items())
     lines = [_TEXT.format(draws=card["draws"], chips=chips)]
     tested = _select(card, "nasbench201", "latency", _is_tested)
-    lines += ["### HELP's test devices, NAS-Bench-201 latency\n", *_table(tested), "", *_verdicts(card)]
+    lines += ["### HELP's test devices, NAS-Bench-201 latency\n", _table(tested), *_verdicts(card), ""]
     for space in ("nasbench201", "fbnet"):
         for metric in ("latency", "energy"):
             found = _select(card, space, metric)
             if found:
-                lines += ["", f"### Every published column: {_TITLES[space]}, {metric}\n", *_table(found, "chip mean")]
-    lines += ["", "## Intervals\n", *_intervals(card), "", _SIMILARITY]
+                lines += [f"### Every published column: {_TITLES[space]}, {metric}\n", _table(found, "chip mean")]
+    lines += ["## Intervals\n", *_intervals(card), "", _SIMILARITY]
     return "\n".join(lines)
 
 
@@ -123,23 +124,23 @@ def _is_tested(column: Card) -> bool:
     return column["source"] == "help" and (column["keys"]["device"], column["keys"]["batch"]) in TESTED
 
 
-def _table(columns: list[Card], by_chip: str = "") -> list[str]:
+def _table(columns: list[Card], by_chip: str = "") -> str:
     groups = [
         f"{judge} @{n}" for n in SIZES for judge in ("ours", "lowest", "best proxy", "ridge", "proposed", "MAPE %")
     ]
-    lines = ["| column | source | " + " | ".join(groups) + " |", "|---|---|" + "---:|" * len(groups)]
+    rows = []
     for column in columns:
         keys = column["keys"]
         told = " ".join(str(keys[k]) for k in ("device", "dataset", "engine", "precision") if k in keys)
-        lines.append(f"| {told}, batch {keys['batch']} | {column['source']} | " + " | ".join(_cells([column])) + " |")
-    lines.append(f"| **mean of {len(columns)}** | | " + " | ".join(_cells(columns)) + " |")
+        rows.append([f"{told}, batch {keys['batch']}", column["source"], *_cells([column])])
+    rows.append([f"**mean of {len(columns)}**", "", *_cells(columns)])
     chips = sorted({column["chip"] for column in columns})
     if by_chip and len(chips) > 1:
         means = [[c for c in columns if c["chip"] == chip] for chip in chips]
         cells = [np.mean([float(_cells(group)[i]) for group in means]) for i in range(len(groups))]
         shown = [f"{v:.1f}" if name.startswith("MAPE") else f"{v:.4f}" for v, name in zip(cells, groups, strict=True)]
-        lines.append(f"| **{by_chip} of {len(chips)}** | | " + " | ".join(shown) + " |")
-    return lines
+        rows.append([f"**{by_chip} of {len(chips)}**", "", *shown])
+    return table(["column", "source", *groups], 2, rows)
 
 
 def _cells(columns: list[Card]) -> list[str]:
