@@ -92,6 +92,18 @@ def test_a_campaign_times_every_network_in_every_pass(tmp_path):
     assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.h5")}
 
 
+def test_later_passes_load_what_the_engine_kept(tmp_path):
+    pytest.importorskip("openvino")
+    kept = tmp_path / "kept"
+    made = campaign(tmp_path / "campaign", n=3, backend="openvino", cache=kept)
+    made.run()
+    blobs = {path: path.stat().st_mtime_ns for path in kept.iterdir()}
+    assert len(blobs) == 4  # one a network, and one of the reference: the second pass wrote nothing
+    assert all(written < made.path(0, 0).stat().st_mtime_ns for written in blobs.values())
+    assert (summary.frame(summary.of_campaign(made))["status"] == "ok").all()
+    assert raw.read(made.path(0, 1)).about["cached"]
+
+
 CELLS = [
     "|nor_conv_3x3~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|none~1|nor_conv_1x1~2|",
     "|avg_pool_3x3~0|+|nor_conv_3x3~0|none~1|+|skip_connect~0|nor_conv_1x1~1|nor_conv_1x1~2|",

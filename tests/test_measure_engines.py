@@ -118,6 +118,26 @@ def test_bfloat16_agrees_with_pytorch_to_its_digits():
     assert 1e-5 < difference < 2e-2  # it did run in bfloat16, of 8 bits
 
 
+def test_what_openvino_kept_answers_alike_and_is_made_anew_when_cut(tmp_path):
+    engine("openvino")
+    network = spaces.get("nasbench201").network(CELLS[0], "ImageNet16-120")
+    logits = backends.get("openvino").prepare(network, "int8", 1, 1).output()
+
+    def loaded():
+        found = backends.get("openvino")
+        found.cache = tmp_path
+        return found.prepare(network, "int8", 1, 1).output()
+
+    np.testing.assert_array_equal(loaded(), logits)
+    (blob,) = tmp_path.iterdir()
+    whole = blob.stat()
+    np.testing.assert_array_equal(loaded(), logits)
+    assert blob.stat().st_mtime_ns == whole.st_mtime_ns
+    os.truncate(blob, whole.st_size // 2)
+    np.testing.assert_array_equal(loaded(), logits)
+    assert blob.stat().st_size > whole.st_size // 2
+
+
 def test_int8_runs_in_int8():
     """ONNX Runtime joins every convolution with the quantisation around it."""
     onnxruntime = pytest.importorskip("onnxruntime")

@@ -50,6 +50,9 @@ class Campaign:
         Processes that time each network, one after the other; 3 tell how well they agree.
     size : int
         Networks of a chunk, which lie in memory together.
+    cache : Path, optional
+        Folder on the measuring machine where the engine may keep what it made of a network, so that later passes load
+        it sooner. It stays; OpenVINO's takes about a megabyte a network.
     """
 
     folder: Path
@@ -58,6 +61,7 @@ class Campaign:
     protocol: Protocol = field(default_factory=Protocol)
     passes: int = 3
     size: int = 64
+    cache: Path | None = None
 
     def __post_init__(self) -> None:
         for name, value in (("passes", self.passes), ("size", self.size), ("networks", len(self.networks))):
@@ -280,7 +284,8 @@ class _Run:
 
     def _submit(self, where: tuple[int, int]) -> None:
         chunk, number = where
-        job = self.campaign._job("measure", number=number, refused=self.refused.get(chunk, {}))
+        cache = None if self.campaign.cache is None else str(self.campaign.cache.absolute())
+        job = self.campaign._job("measure", number=number, refused=self.refused.get(chunk, {}), cache=cache)
         data = payload.pack(self.campaign.chunks[chunk])
         self.begun[self.pool.submit(self.function, job, data)] = partial(self._measured, where)
 

@@ -36,6 +36,7 @@ def measure(
     memory: Annotated[bool, typer.Option("--memory", help="Run each network alone; read its memory.")] = False,
     device: Annotated[str | None, typer.Option(help="Its name; my_PROCESSOR_ENGINE_PRECISION by default.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the samples; in the data folder by default.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder where the engine keeps networks it has compiled.")] = None,
     workers: Annotated[int, typer.Option(help="Processes that measure at once, on cores of their own.")] = 1,
     scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler: one worker a device.")] = None,
 ) -> None:
@@ -65,7 +66,7 @@ def measure(
     setting = Setting(backend, precision, batch, threads, energy)
     words = (backend, precision, space, chosen, f"b{batch}", f"t{threads}", payload.digest(networks)[:8])
     folder = out or home() / "measurements" / "-".join(words)
-    campaign = Campaign(folder, networks, setting, passes=passes)
+    campaign = Campaign(folder, networks, setting, passes=passes, cache=cache)
     campaign.run(dask_executor(scheduler) if scheduler is not None else None, workers, typer.echo)
     chunks = summary.of_campaign(campaign)
     found = summary.frame(chunks)

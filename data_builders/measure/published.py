@@ -225,7 +225,7 @@ def cell_table(found: list[Samples]) -> tuple[pa.Table | None, dict[str, Any]]:
     return (concat(column.to_table() for column in columns) if columns else None), made
 
 
-def campaign(folder: Path, name: str, passes: int = 3) -> Campaign:
+def campaign(folder: Path, name: str, passes: int = 3, cache: Path | None = None) -> Campaign:
     """Return a campaign as the published ones were made.
 
     Parameters
@@ -235,6 +235,8 @@ def campaign(folder: Path, name: str, passes: int = 3) -> Campaign:
     name : str
         ``SPACE-WHAT-BACKEND-PRECISION``; WHAT is a key of `campaigns`.
     passes : int
+    cache : Path, optional
+        See `Campaign`.
 
     Raises
     ------
@@ -247,7 +249,7 @@ def campaign(folder: Path, name: str, passes: int = 3) -> Campaign:
     known = campaigns(space)
     if what not in known:
         raise UnknownName(f"campaign on {space}", what, known)
-    return Campaign(folder / name, known[what], Setting(backend, precision), PROTOCOL, passes, size=128)
+    return Campaign(folder / name, known[what], Setting(backend, precision), PROTOCOL, passes, 128, cache)
 
 
 def collect(campaign_folders: Path, target: Path) -> list[Path]:
@@ -288,10 +290,11 @@ def main() -> int:
     parser.add_argument("folder", type=Path, help="where campaigns lie")
     parser.add_argument("names", nargs="*", help="SPACE-WHAT-BACKEND-PRECISION, such as nasbench201-16px-openvino-int8")
     parser.add_argument("--collect", type=Path, metavar="DIR", help="join finished campaigns into DIR/DEVICE")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="where the engine keeps networks it has compiled")
     given = parser.parse_args()
     try:
         for name in given.names:
-            campaign(given.folder, name).run(say=print)
+            campaign(given.folder, name, cache=given.cache).run(say=print)
         for path in collect(given.folder, given.collect) if given.collect else ():
             sys.stdout.write(f"{path}\n")
     except HwnasbenchError as error:

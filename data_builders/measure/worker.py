@@ -82,6 +82,7 @@ def measure(
     protocol: Protocol,
     number: int = 0,
     refused: Mapping[str, str] | None = None,
+    cache: str | None = None,
 ) -> raw.Chunk:
     """Time networks in this process.
 
@@ -94,9 +95,12 @@ def measure(
         Of the pass: each has rounds in an order of its own.
     refused : mapping of str to str, optional
         Status of networks, by their position, that the engine is known to crash on.
+    cache : str, optional
+        See `Backend`.
     """
     cores = machine.hold(setting.threads)
     backend = backends.get(setting.backend)
+    backend.cache = None if cache is None else Path(cache)
     backend.check(setting.precision)
     space = spaces.get("nasbench201")
     reference = _prepared(backend, space.network(REFERENCE, "cifar10"), setting)
@@ -121,6 +125,7 @@ def measure(
         "protocol": asdict(protocol),
         "networks": known,
         "pass": number,
+        "cached": cache is not None,
         "cores": cores,
         "clock_mhz": clock,
         "started": started,
@@ -188,7 +193,8 @@ def _answer(given: dict[str, Any], listed: Sequence[Network]) -> bytes:
             return b"true"
         case _:
             gc.disable()
-            return raw.to_bytes(measure(listed, setting, protocol, given["number"], given["refused"]))
+            samples = measure(listed, setting, protocol, given["number"], given["refused"], given["cache"])
+            return raw.to_bytes(samples)
 
 
 if __name__ == "__main__":

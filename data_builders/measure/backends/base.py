@@ -10,6 +10,8 @@ from data_builders.measure import meters
 from hwnasbench.errors import UnknownName
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -51,11 +53,15 @@ class Backend(ABC):
     engine : str
         As tables and queries name it.
     precisions : tuple of str
+    cache : Path, optional
+        Folder where the engine may keep what it made of a network, for processes that load the same one later. Engines
+        that cannot ignore it.
     """
 
     name: str
     engine: str
     precisions: tuple[str, ...]
+    cache: Path | None = None
 
     @abstractmethod
     def versions(self) -> dict[str, str]:

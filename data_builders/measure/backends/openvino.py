@@ -60,6 +60,7 @@ class OpenVino(Backend):
             "INFERENCE_PRECISION_HINT": "bf16" if bf16 else "f32",
             # Whoever measures pins the process; OpenVINO would pin it to a core of its own choice.
             "ENABLE_CPU_PINNING": False,
+            **({} if self.cache is None else {"CACHE_DIR": str(self.cache)}),
         }
         try:
             compiled = self._core.compile_model(self._core.read_model(model, None), "CPU", settings)
