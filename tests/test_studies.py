@@ -102,6 +102,14 @@ def test_a_file_is_read_with_its_defaults():
     assert study.problems[0].split == "valid"
 
 
+def test_the_file_in_the_docs_is_one():
+    block = (HERE.parent / "docs" / "search.md").read_text("utf-8").split("```toml\n")[1].split("```")[0]
+    study = spec.parse(tomllib.loads(block))
+    assert [problem.device for problem in study.problems] == ["pixel3", "raspi4"]
+    for problem in study.problems:
+        problems.make(problem)
+
+
 def test_several_devices_are_as_many_problems():
     study = spec.parse(given(problems=[{"space": "nasbench201", "devices": ["pixel3", "raspi4"]}]))
     assert [(p.name, p.device) for p in study.problems] == [
