@@ -194,7 +194,7 @@ def test_a_server_with_matrix_tiles_is_named_after_them_where_its_numbers_are_no
     path.write_text(told)
     assert this_machine(str(path)).device == "intel_xeon_processor"
     path.write_text(told.replace("avx512_vnni", "avx512_vnni amx_int8"))
-    assert this_machine(str(path)).device == "xeon_amx"
+    assert this_machine(str(path)).device == "xeon_amx_s1"
 
 
 ARM = """processor : 0

@@ -87,9 +87,10 @@ class Machine:
         for models, steppings, name in _NAMES.get((self.vendor, self.family), ()):
             if self.model in models and self.stepping in steppings and _SERVER.search(self.title):
                 return name
-        # Some hypervisors state other numbers; servers since Sapphire Rapids alone have matrix tiles (recalled).
+        # Some hypervisors state another model; servers since Sapphire Rapids alone have matrix tiles (recalled), and
+        # generations that share a false model were seen to differ by their stepping.
         if "amx_int8" in self.features.split() and _SERVER.search(self.title):
-            return "xeon_amx"
+            return f"xeon_amx_s{self.stepping}"
         return _as_name(self.title)
 
     def record(self) -> dict[str, Any]:

@@ -127,23 +127,23 @@ def _everywhere(samples: Samples) -> pd.Series:
 
 
 def draw(own: list[Samples], path: Path) -> None:
-    """Draw what repeats and swaps differ by, and how precisions of one engine compare, at 32 px."""
+    """Draw what repeats and swaps differ by, and how precisions of one engine compare, at the larger size timed."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
-    bins = np.linspace(-5, 5, 81)
+    bins, size = np.linspace(-5, 5, 81), next(size for size in cells.DATASETS if size in {s.what for s in own})
     for first, kind, second in of_size(own):
-        if first.what == "32px" and kind in (cells.AGAIN, cells.SWAPPED):
+        if first.what == size and kind in (cells.AGAIN, cells.SWAPPED):
             ratio = cells.ratios(first.frame, second.frame)
             label = f"{kind}, {first.keys['engine']} {first.keys['precision']}"
             left.hist(100 * (ratio - 1).clip(-0.05, 0.05), bins, histtype="step", label=label)
-    left.set(xlabel="difference from the first time, %", ylabel="networks")
-    for label, full, values in _precisions(own):
+    left.set(xlabel=f"{size}: difference from the first time, %", ylabel="networks")
+    for label, full, values in _precisions(own, size):
         right.scatter(full, full / values, s=1 if len(full) > cells.REPEATED else 4, label=label)
-    right.set(xscale="log", xlabel="ms at fp32", ylabel="how many times faster than fp32")
+    right.set(xscale="log", xlabel=f"{size}: ms at fp32", ylabel="how many times faster than fp32")
     right.axhline(1, color="grey", linewidth=0.5)
     for axes in (left, right):
         axes.legend(fontsize=8)
@@ -153,12 +153,12 @@ def draw(own: list[Samples], path: Path) -> None:
     plt.close(figure)
 
 
-def _precisions(own: list[Samples]) -> list[tuple[str, pd.Series, pd.Series]]:
+def _precisions(own: list[Samples], size: str) -> list[tuple[str, pd.Series, pd.Series]]:
     """Return ms at float32 and at another precision of the same networks and engine: of all graphs, else of repeats."""
     known = {(s.what, s.keys["engine"], s.keys["precision"]): s.frame.set_index("name")["value"] for s in own}
     out = []
     for engine, precision in sorted({(engine, precision) for _, engine, precision in known if precision != "fp32"}):
-        for what in ("32px", f"32px_{cells.AGAIN}"):
+        for what in (size, f"{size}_{cells.AGAIN}"):
             full, values = (known.get((what, engine, word)) for word in ("fp32", precision))
             if full is not None and values is not None:
                 out.append((f"{engine} {precision}", full, values.loc[full.index]))
