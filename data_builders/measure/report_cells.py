@@ -27,8 +27,9 @@ AGREEMENT_TEXT = """### NAS-Bench-201: how far repeats agree
 `again`: the same cells in new processes; this is the noise ceiling, which no prediction can be expected to pass.
 `swapped`: cells whose inner nodes are exchanged, which are the same graph laid out otherwise. `classes`: CIFAR-100's
 head in place of CIFAR-10's, which was timed for no more than these: the column of CIFAR-100 is CIFAR-10's, flagged
-`copied`. `hours` lie between the start of the first run's last chunk and that of the second run's first one;
-`difference` is the median of the absolute relative differences, `bias` the median ratio less 1.
+`copied`. `hours` lie between the start of the first run's last chunk and that of the second run's first one, and are
+below 0 where that began while the first run went on; `difference` is the median of the absolute relative differences,
+`bias` the median ratio less 1.
 """
 PUBLISHED_TEXT = """## Against published processors
 
@@ -146,7 +147,10 @@ def draw(own: list[Samples], path: Path) -> None:
     right.set(xscale="log", xlabel=f"{size}: ms at fp32", ylabel="how many times faster than fp32")
     right.axhline(1, color="grey", linewidth=0.5)
     for axes in (left, right):
-        axes.legend(fontsize=8)
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(fontsize=8)
+        else:
+            axes.set_visible(False)
     figure.tight_layout()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=80, metadata={"Software": None})

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 #: Raw samples, in the repository alone.
 MEASUREMENTS = Path(__file__).parents[2] / "measurements"
-#: Campaigns on whole networks, and the data set whose networks they timed.
-_WHOLE = {"networks": published.DATASET, "32px": cells.DATASETS["32px"]}
+#: Campaigns on whole networks, and the data set whose networks they timed; of a space's, the first that there is.
+_WHOLE = {"networks": published.DATASET, **cells.DATASETS}
 
 
 def fits(sources: Path) -> Iterator[Fit]:
@@ -37,9 +37,10 @@ def fits(sources: Path) -> Iterator[Fit]:
 def networks(device: Device) -> dict[str, Networks]:
     """Return at most `samples.ROWS` networks of each space that was timed at the device's defaults."""
     out: dict[str, Networks] = {}
-    for found in published.read(MEASUREMENTS):
+    whole = [found for found in published.read(MEASUREMENTS) if found.what in _WHOLE]
+    for found in sorted(whole, key=lambda samples: list(_WHOLE).index(samples.what)):
         at_defaults = found.keys == {"device": device.name, **device.defaults}
-        if found.what not in _WHOLE or not at_defaults:
+        if found.space in out or not at_defaults:
             continue
         ok = found.frame[found.frame["status"] == "ok"]
         rows = np.sort(np.random.default_rng(samples.SEED).permutation(len(ok))[: samples.ROWS])
