@@ -75,6 +75,10 @@ class InvalidRequest(HwnasbenchError, ValueError):
     """A query whose arguments contradict each other or have the wrong type."""
 
 
+class CoresTaken(InvalidRequest):
+    """A measuring process needs more cores than other ones leave free now."""
+
+
 class AmbiguousQuery(HwnasbenchError, LookupError):
     """Several columns answer a request that named no default; the message lists them."""
 

@@ -20,7 +20,7 @@ from data_builders.measure.machine import this_machine
 from data_builders.measure.protocol import Protocol, Samples
 from data_builders.measure.worker import Setting
 from hwnasbench import spaces
-from hwnasbench.errors import BuildLocked, CorruptFile, InvalidRequest, MeasurementDisturbed, StorageError
+from hwnasbench.errors import BuildLocked, CoresTaken, CorruptFile, InvalidRequest, MeasurementDisturbed, StorageError
 
 pytest.importorskip("h5py")
 NB201 = spaces.get("nasbench201")
@@ -189,6 +189,33 @@ def test_a_chunk_on_another_clock_is_measured_again(tmp_path, monkeypatch, facto
     assert measured[10] == measured[3]
     assert said[-1] == "1/1 chunks, 0:00:00 left"
     np.testing.assert_allclose(summary.frame(summary.of_campaign(made))["value"], 1.0)
+
+
+@pytest.mark.parametrize("begun", [True, False])
+def test_cores_that_others_have_are_waited_for_once_it_has_begun(tmp_path, monkeypatch, begun):
+    asked = []
+
+    def perform(job, networks):
+        asked.append(job["what"])
+        if job["what"] == "measure" and asked.count("measure") == (2 if begun else 1):
+            time.sleep(0.5)  # a process tries for a while
+            raise CoresTaken("none is free")
+        return jobs.perform(job, networks)
+
+    monkeypatch.setattr("data_builders.measure.campaign.perform", perform)
+    made = campaign(tmp_path, passes=1)
+    said: list[str] = []
+    if not begun:
+        with pytest.raises(CoresTaken):
+            made.run()
+        assert not list(tmp_path.rglob("*.h5"))
+        return
+    made.run(say=said.append)
+    assert [line.partition(",")[0] for line in said] == [
+        "1/2 chunks",
+        "other measuring processes have the cores; this one waits",
+        "2/2 chunks",
+    ]
 
 
 def test_a_killed_campaign_resumes(tmp_path):

@@ -17,7 +17,7 @@ from data_builders.measure.jobs import Crashed, perform
 from data_builders.measure.protocol import Protocol
 from data_builders.measure.worker import SMALL, Setting
 from hwnasbench import spaces
-from hwnasbench.errors import CorruptFile, InvalidRequest, MeasurementDisturbed, Unmeasurable
+from hwnasbench.errors import CoresTaken, CorruptFile, InvalidRequest, MeasurementDisturbed, Unmeasurable
 from hwnasbench.tables.write import atomically
 
 if TYPE_CHECKING:
@@ -114,6 +114,8 @@ class Campaign:
             When the folder holds a campaign on another machine, of other versions or settings.
         BuildLocked
             When another process measures into the folder.
+        CoresTaken
+            When other measuring processes have the cores before the first chunk is measured; later it waits for them.
         MeasurementDisturbed
             When chunks could not be measured quietly; what is finished stays.
         CorruptFile, StorageError, Unmeasurable
@@ -299,6 +301,11 @@ class _Run:
                 self._submit(where)
             else:
                 self.disturbed[where] = str(error)
+        except CoresTaken:
+            if not self.done:
+                raise
+            self.say("other measuring processes have the cores; this one waits")
+            self._submit(where)
         except Crashed as error:
             self._look_for_culprits(where, error)
         else:

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
-from hwnasbench.errors import InvalidRequest
+from hwnasbench.errors import CoresTaken, InvalidRequest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -188,7 +188,9 @@ def hold(threads: int, root: str = "/sys/devices/system/cpu") -> list[int]:
     Raises
     ------
     InvalidRequest
-        When too few are free.
+        When there are too few.
+    CoresTaken
+        When too few are free, and stay so for ten seconds.
     """
     if not hasattr(os, "sched_setaffinity"):
         return []
@@ -196,7 +198,8 @@ def hold(threads: int, root: str = "/sys/devices/system/cpu") -> list[int]:
     deadline = time.monotonic() + _PATIENCE
     while len(chosen := list(islice((core for core in allowed if _take(core)), threads))) < threads:
         if time.monotonic() > deadline or threads > len(allowed):
-            raise InvalidRequest(
+            kind = InvalidRequest if threads > len(allowed) else CoresTaken
+            raise kind(
                 f"a measuring process of {threads} threads needs as many cores; this machine lets us use "
                 f"{len(allowed)}, of which {len(chosen)} are free of other measuring processes"
             )
