@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_builders.markdown import table
-from data_builders.measure import published, report_cells
+from data_builders.measure import cells, published, report_cells
 from data_builders.measure.machine import Machine
 from hwnasbench.tables.write import atomically
 
@@ -38,7 +38,7 @@ Of NAS-Bench-201 one architecture of each graph is timed, at 32 px (CIFAR-10) or
 `measured`; whatever else has the same graph once dead edges are removed and the inner nodes are exchanged has the same
 value, as `estimated`, flagged `copied`.
 
-Not measured yet: all of NAS-Bench-201's graphs by OpenVINO in int8 (300 of them are, at 32 px); GPUs; energy (the
+Not measured yet: all of NAS-Bench-201's graphs by OpenVINO in int8 at 32 px (300 of them are); GPUs; energy (the
 machines give no meter). No processor has every column: `xeon_amx_s1` and `xeon_amx_s8` were timed at 16 px alone.
 """
 #: Beside the page.
@@ -153,21 +153,23 @@ def _corrections(own: list[Samples]) -> list[str]:
 
 
 def _ratios(own: list[Samples]) -> list[str]:
-    """Compare precisions of one engine on the same networks."""
+    """Compare precisions of one engine on the same networks: on those that were repeated, where no more ran at fp32."""
     by_label = {_label(samples): samples for samples in own}
     rows = []
     for (space, what, engine, precision), samples in sorted(by_label.items()):
-        full = by_label.get((space, what, engine, "fp32"))
+        again = by_label.get((space, f"{what}_{cells.AGAIN}", engine, "fp32"))
+        full = by_label.get((space, what, engine, "fp32"), again)
         if precision == "fp32" or full is None:
             continue
         both = full.frame.merge(samples.frame, on="name")
         ratio = both["value_x"] / both["value_y"]
         rank = both["value_x"].rank().corr(both["value_y"].rank())
         low, middle, high = ratio.quantile([0.1, 0.5, 0.9])
-        rows.append((space, what, engine, precision, f"{low:.2f}", f"{middle:.2f}", f"{high:.2f}", f"{rank:.3f}"))
+        of = (space, what, engine, precision, f"{len(both):,}")
+        rows.append((*of, f"{low:.2f}", f"{middle:.2f}", f"{high:.2f}", f"{rank:.3f}"))
     if not rows:
         return []
-    header = ("space", "what", "engine", "precision", "10 %", "median", "90 %", "Spearman with fp32")
+    header = ("space", "what", "engine", "precision", "networks", "10 %", "median", "90 %", "Spearman with fp32")
     return ["### How much faster than fp32\n", table(header, 4, rows)]
 
 

@@ -162,8 +162,9 @@ def _precisions(own: list[Samples], size: str) -> list[tuple[str, pd.Series, pd.
     known = {(s.what, s.keys["engine"], s.keys["precision"]): s.frame.set_index("name")["value"] for s in own}
     out = []
     for engine, precision in sorted({(engine, precision) for _, engine, precision in known if precision != "fp32"}):
-        for what in (size, f"{size}_{cells.AGAIN}"):
-            full, values = (known.get((what, engine, word)) for word in ("fp32", precision))
+        again = f"{size}_{cells.AGAIN}"
+        for at_fp32, what in ((size, size), (again, size), (again, again)):
+            full, values = known.get((at_fp32, engine, "fp32")), known.get((what, engine, precision))
             if full is not None and values is not None:
                 out.append((f"{engine} {precision}", full, values.loc[full.index]))
                 break
