@@ -30,8 +30,9 @@ HERE = str(Path(__file__).parent)
 
 
 @pytest.fixture(autouse=True)
-def _own_engines(monkeypatch):
-    """Measuring processes find the back-ends of the tests."""
+def _own_engines(monkeypatch, tmp_path_factory):
+    """Measuring processes find the back-ends of the tests, and share cores with no other test's."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path_factory.mktemp("temporary")))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([HERE, os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep))
     monkeypatch.syspath_prepend(HERE)
     monkeypatch.setattr("data_builders.measure.campaign.DRIFT", 1e9)
@@ -97,7 +98,7 @@ def test_later_passes_load_what_the_engine_kept(tmp_path):
     kept = tmp_path / "kept"
     made = campaign(tmp_path / "campaign", n=3, backend="openvino", cache=kept)
     made.run()
-    blobs = {path: path.stat().st_mtime_ns for path in kept.iterdir()}
+    blobs = {path: path.stat().st_mtime_ns for path in kept.rglob("*.blob")}
     assert len(blobs) == 4  # one a network, and one of the reference: the second pass wrote nothing
     assert all(written < made.path(0, 0).stat().st_mtime_ns for written in blobs.values())
     assert (summary.frame(summary.of_campaign(made))["status"] == "ok").all()
@@ -216,6 +217,12 @@ def test_cores_that_others_have_are_waited_for_once_it_has_begun(tmp_path, monke
         "other measuring processes have the cores; this one waits",
         "2/2 chunks",
     ]
+
+
+def test_more_workers_than_cores_are_refused(tmp_path):
+    with pytest.raises(InvalidRequest, match="10000 workers of 1 threads"):
+        campaign(tmp_path).run(workers=10000)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_killed_campaign_resumes(tmp_path):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from data_builders.lock import lock
 from data_builders.measure import payload, raw
 from data_builders.measure.jobs import Crashed, perform
+from data_builders.measure.machine import available
 from data_builders.measure.protocol import Protocol
 from data_builders.measure.worker import SMALL, Setting
 from hwnasbench import spaces
@@ -111,15 +112,20 @@ class Campaign:
         Raises
         ------
         InvalidRequest
-            When the folder holds a campaign on another machine, of other versions or settings.
+            When the folder holds a campaign on another machine, of other versions or settings, or the workers need more
+            cores than there are.
         BuildLocked
             When another process measures into the folder.
         CoresTaken
-            When other measuring processes have the cores before the first chunk is measured; later it waits for them.
+            When other measuring processes have a core that it needs before a first chunk is measured; later it waits.
         MeasurementDisturbed
             When chunks could not be measured quietly; what is finished stays.
         CorruptFile, StorageError, Unmeasurable
         """
+        if executor is None and workers * self.setting.threads > (cores := available()):
+            raise InvalidRequest(
+                f"{workers} workers of {self.setting.threads} threads need as many cores; this machine has {cores}"
+            )
         with lock(self.folder, "measuring", "use another folder"):
             self._check_identity(self._ask(executor))
             if executor is not None:
@@ -259,6 +265,8 @@ class _Run:
         #: Of each chunk that crashed: how many of its networks are still tried alone.
         self.tried: Counter[tuple[int, int]] = Counter()
         self.total = self.done = 0
+        #: Whether any chunk was measured, in this round or an earlier one.
+        self.has_begun = False
         self.started = time.monotonic()
 
     def until_done(self, waiting: list[tuple[int, int]]) -> None:
@@ -302,7 +310,7 @@ class _Run:
             else:
                 self.disturbed[where] = str(error)
         except CoresTaken:
-            if not self.done:
+            if not self.has_begun:
                 raise
             self.say("other measuring processes have the cores; this one waits")
             self._submit(where)
@@ -310,6 +318,7 @@ class _Run:
             self._look_for_culprits(where, error)
         else:
             self.done += 1
+            self.has_begun = True
             self.say(_progress("{} chunks", self.done, self.total, self.started))
 
     def _keep(self, where: tuple[int, int], data: bytes) -> None:

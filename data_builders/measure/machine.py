@@ -36,10 +36,12 @@ _NAMES: dict[tuple[str, int], list[tuple[range, range, str]]] = {
         (range(85, 86), range(10, 12), "xeon_cooper_lake"),
         (range(106, 107), _ANY, "xeon_ice_lake"),
         (range(143, 144), _ANY, "xeon_sapphire_rapids"),
-        (range(173, 174), _ANY, "xeon_granite_rapids"),
+        (range(173, 175), _ANY, "xeon_granite_rapids"),
         (range(207, 208), _ANY, "xeon_emerald_rapids"),
     ],
 }
+#: The model that a hypervisor was seen to state of servers with matrix tiles, which none of them has.
+_HIDDEN = 167
 #: Only a server's processor is named by its numbers; a desktop's may share them.
 _SERVER = re.compile(r"EPYC|Xeon", re.IGNORECASE)
 
@@ -81,7 +83,10 @@ class Machine:
 
     @property
     def device(self) -> str:
-        """Name of the device: vendor's line and family for known servers, else the title as a name."""
+        """Name of the device: vendor's line and family for known servers, else the title as a name.
+
+        Of a server with matrix tiles whose model is hidden, it tells the stepping.
+        """
         if self.accelerator:
             return _as_name(self.accelerator)
         for models, steppings, name in _NAMES.get((self.vendor, self.family), ()):
@@ -90,7 +95,7 @@ class Machine:
         # Some hypervisors state another model; servers since Sapphire Rapids alone have matrix tiles (recalled), and
         # generations that share a false model were seen to differ by their stepping.
         if "amx_int8" in self.features.split() and _SERVER.search(self.title):
-            return f"xeon_amx_s{self.stepping}"
+            return f"xeon_amx_s{self.stepping}" if self.model == _HIDDEN and self.stepping >= 0 else "xeon_amx"
         return _as_name(self.title)
 
     def record(self) -> dict[str, Any]:
@@ -166,6 +171,11 @@ def clock_mhz(cpuinfo: str = "/proc/cpuinfo") -> float | None:
         return None
     found = re.findall(r"^cpu MHz\s*:\s*([\d.]+)", path.read_text("utf-8", "replace"), re.MULTILINE)
     return sum(map(float, found)) / len(found) if found else None
+
+
+def available() -> int:
+    """Return how many logical processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def hold(threads: int, root: str = "/sys/devices/system/cpu") -> list[int]:

@@ -61,7 +61,8 @@ def page(found: list[Samples], theirs: dict[str, pd.Series]) -> str:
         repeats = report_cells.agreements(own)
         if repeats:
             lines += [report_cells.AGREEMENT_TEXT, table(report_cells.AGREEMENT, 4, repeats)]
-            lines.append(f"![Differences of repeats, and precisions against fp32]({PICTURE.format(device=device)})\n")
+            what = "Differences of repeats" + ", and precisions against fp32" * bool(_ratios(own))
+            lines.append(f"![{what}]({PICTURE.format(device=device)})\n")
     compared = report_cells.comparisons(found, theirs)
     if compared:
         lines += [report_cells.PUBLISHED_TEXT, table(report_cells.PUBLISHED, 5, compared)]

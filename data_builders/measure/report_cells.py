@@ -128,14 +128,15 @@ def _everywhere(samples: Samples) -> pd.Series:
 
 
 def draw(own: list[Samples], path: Path) -> None:
-    """Draw what repeats and swaps differ by, and how precisions of one engine compare, at the larger size timed."""
+    """Draw what repeats and swaps differ by, and how precisions of one engine compare; at the larger size repeated."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     import matplotlib.pyplot as plt
 
     figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4))
-    bins, size = np.linspace(-5, 5, 81), next(size for size in cells.DATASETS if size in {s.what for s in own})
+    repeated = {first.what for first, _, _ in of_size(own)}
+    bins, size = np.linspace(-5, 5, 81), next(size for size in cells.DATASETS if size in repeated)
     for first, kind, second in of_size(own):
         if first.what == size and kind in (cells.AGAIN, cells.SWAPPED):
             ratio = cells.ratios(first.frame, second.frame)

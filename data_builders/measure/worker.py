@@ -100,7 +100,8 @@ def measure(
     """
     cores = machine.hold(setting.threads)
     backend = backends.get(setting.backend)
-    backend.cache = None if cache is None else Path(cache)
+    # OpenVINO does not tell by its files' names what precision and how many threads they were compiled for.
+    backend.cache = None if cache is None else Path(cache) / f"{setting.precision}-t{setting.threads}"
     backend.check(setting.precision)
     space = spaces.get("nasbench201")
     reference = _prepared(backend, space.network(REFERENCE, "cifar10"), setting)
