@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor, ProcessPoolExecutor
 
 
+def cores() -> int:
+    """Return how many cores this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+
+
 def processes(workers: int) -> ProcessPoolExecutor:
     """Return an executor of so many processes, which end with this one."""
     from concurrent.futures import ProcessPoolExecutor

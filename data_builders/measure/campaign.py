@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 from data_builders.lock import lock
 from data_builders.measure import payload, raw
 from data_builders.measure.jobs import Crashed, perform
-from data_builders.measure.machine import available
 from data_builders.measure.protocol import Protocol
 from data_builders.measure.worker import SMALL, Setting
 from hwnasbench import spaces
 from hwnasbench.errors import CoresTaken, CorruptFile, InvalidRequest, MeasurementDisturbed, Unmeasurable
+from hwnasbench.executors import cores
 from hwnasbench.tables.write import atomically
 
 if TYPE_CHECKING:
@@ -122,9 +122,9 @@ class Campaign:
             When chunks could not be measured quietly; what is finished stays.
         CorruptFile, StorageError, Unmeasurable
         """
-        if executor is None and workers * self.setting.threads > (cores := available()):
+        if executor is None and workers * self.setting.threads > (known := cores()):
             raise InvalidRequest(
-                f"{workers} workers of {self.setting.threads} threads need as many cores; this machine has {cores}"
+                f"{workers} workers of {self.setting.threads} threads need as many cores; this machine has {known}"
             )
         with lock(self.folder, "measuring", "use another folder"):
             self._check_identity(self._ask(executor))

@@ -173,11 +173,6 @@ def clock_mhz(cpuinfo: str = "/proc/cpuinfo") -> float | None:
     return sum(map(float, found)) / len(found) if found else None
 
 
-def available() -> int:
-    """Return how many logical processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def hold(threads: int, root: str = "/sys/devices/system/cpu") -> list[int]:
     """Hold this process to `threads` cores that no other measuring process on this machine is held to.
 

@@ -57,11 +57,12 @@ def page(found: list[Samples], theirs: dict[str, pd.Series]) -> str:
     lines = [_TEXT.format(whole=published.WHOLE, seed=published.SEED)]
     for device in sorted({samples.path.parent.name for samples in found}):
         own = [samples for samples in found if samples.path.parent.name == device]
-        lines += [f"## {device}\n", *_machine(own), *_spreads(own), *_corrections(own), *_ratios(own)]
+        ratios = _ratios(own)
+        lines += [f"## {device}\n", *_machine(own), *_spreads(own), *_corrections(own), *ratios]
         repeats = report_cells.agreements(own)
         if repeats:
             lines += [report_cells.AGREEMENT_TEXT, table(report_cells.AGREEMENT, 4, repeats)]
-            what = "Differences of repeats" + ", and precisions against fp32" * bool(_ratios(own))
+            what = "Differences of repeats" + ", and precisions against fp32" * bool(ratios)
             lines.append(f"![{what}]({PICTURE.format(device=device)})\n")
     compared = report_cells.comparisons(found, theirs)
     if compared:

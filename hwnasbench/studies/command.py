@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +19,7 @@ def run(
 ) -> None:
     """Run a study and write its trajectories, statistics, pictures and report. A killed run resumes."""
     from hwnasbench.errors import InvalidRequest
-    from hwnasbench.executors import dask_executor
+    from hwnasbench.executors import cores, dask_executor
     from hwnasbench.studies import results, runner, spec
 
     if jobs is not None and scheduler is not None:
@@ -28,7 +27,7 @@ def run(
     read = spec.read(file)
     folder = out or Path(read.name)
     executor = None if scheduler is None else dask_executor(scheduler)
-    runner.run(read, folder, jobs=_cores() if jobs is None else jobs, executor=executor, say=typer.echo)
+    runner.run(read, folder, jobs=cores() if jobs is None else jobs, executor=executor, say=typer.echo)
     typer.echo(f"the report is {results.write(folder)}")
 
 
@@ -40,9 +39,3 @@ def report(
     from hwnasbench.studies import results
 
     typer.echo(f"the report is {results.write(folder)}")
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1

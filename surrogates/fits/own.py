@@ -26,18 +26,19 @@ _WHOLE = {"networks": published.DATASET, **cells.DATASETS}
 
 def fits(sources: Path) -> Iterator[Fit]:
     """Yield the fit of every processor whose measurements are there."""
-    for name in sorted(path.name for path in MEASUREMENTS.glob("*") if path.name in catalog()):
+    names = sorted(path.name for path in MEASUREMENTS.glob("*") if path.name in catalog())
+    whole = [found for found in published.read(MEASUREMENTS) if found.what in _WHOLE] if names else []
+    for name in names:
         device = catalog()[name]
-        taken = networks(device)
+        taken = networks(device, whole)
         if taken:
             told = " and ".join(f"{label} latency" for label in taken)
             yield roofline.fit(device, taken, f"{published.SOURCE}: {told}")
 
 
-def networks(device: Device) -> dict[str, Networks]:
+def networks(device: Device, whole: list[published.Samples]) -> dict[str, Networks]:
     """Return at most `samples.ROWS` networks of each space that was timed at the device's defaults."""
     out: dict[str, Networks] = {}
-    whole = [found for found in published.read(MEASUREMENTS) if found.what in _WHOLE]
     for found in sorted(whole, key=lambda samples: list(_WHOLE).index(samples.what)):
         at_defaults = found.keys == {"device": device.name, **device.defaults}
         if found.space in out or not at_defaults:
