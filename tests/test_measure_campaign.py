@@ -212,16 +212,19 @@ def test_cores_that_others_have_are_waited_for_once_it_has_begun(tmp_path, monke
         assert not list(tmp_path.rglob("*.h5"))
         return
     made.run(say=said.append)
-    assert [line.partition(",")[0] for line in said] == [
-        "1/2 chunks",
-        "other measuring processes have the cores; this one waits",
-        "2/2 chunks",
-    ]
+    waits = "other measuring processes have the cores; this one waits"
+    assert [line.partition(",")[0] for line in said] == ["1/2 chunks", waits, "2/2 chunks"]
+    made.path(0, 0).unlink()
+    asked[:] = ["measure"]
+    said.clear()
+    made.run(say=said.append)
+    assert [line.partition(",")[0] for line in said] == [waits, "1/1 chunks"]
 
 
-def test_more_workers_than_cores_are_refused(tmp_path):
-    with pytest.raises(InvalidRequest, match="10000 workers of 1 threads"):
-        campaign(tmp_path).run(workers=10000)
+@pytest.mark.parametrize(("workers", "told"), [(10000, "10000 workers of 1 threads"), (0, "0 workers; expected 1")])
+def test_workers_that_cannot_be_are_refused(tmp_path, workers, told):
+    with pytest.raises(InvalidRequest, match=told):
+        campaign(tmp_path).run(workers=workers)
     assert not list(tmp_path.iterdir())
 
 
@@ -415,7 +418,7 @@ def test_a_worker_ends_with_its_campaign(tmp_path):
 def test_slots_do_not_share_cores(tmp_path):
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("one core")
-    made = campaign(tmp_path)
+    made = campaign(tmp_path, backend="own_engines:Sociable")
     made.run(workers=2)
     cores = {tuple(raw.read(made.path(c, p)).about["cores"]) for c in range(2) for p in range(2)}
     assert len(cores) == 2

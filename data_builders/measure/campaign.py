@@ -122,6 +122,8 @@ class Campaign:
             When chunks could not be measured quietly; what is finished stays.
         CorruptFile, StorageError, Unmeasurable
         """
+        if workers < 1:
+            raise InvalidRequest(f"{workers} workers; expected 1 or more")
         if executor is None and workers * self.setting.threads > (known := cores()):
             raise InvalidRequest(
                 f"{workers} workers of {self.setting.threads} threads need as many cores; this machine has {known}"
@@ -265,13 +267,14 @@ class _Run:
         #: Of each chunk that crashed: how many of its networks are still tried alone.
         self.tried: Counter[tuple[int, int]] = Counter()
         self.total = self.done = 0
-        #: Whether any chunk was measured, in this round or an earlier one.
+        #: Whether any chunk was measured, by this run or an earlier one.
         self.has_begun = False
         self.started = time.monotonic()
 
     def until_done(self, waiting: list[tuple[int, int]]) -> None:
         """Measure chunks until each has its file, or has been disturbed too often."""
         self.total, self.done, self.started = len(waiting), 0, time.monotonic()
+        self.has_begun |= len(waiting) < len(self.campaign.chunks) * self.campaign.passes
         self.failed.clear()
         self.disturbed.clear()
         try:

@@ -291,10 +291,11 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="SPACE-WHAT-BACKEND-PRECISION, such as nasbench201-16px-openvino-int8")
     parser.add_argument("--collect", type=Path, metavar="DIR", help="join finished campaigns into DIR/DEVICE")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="where the engine keeps networks it has compiled")
+    parser.add_argument("--workers", type=int, default=1, help="processes at once, each on its own cores")
     given = parser.parse_args()
     try:
         for name in given.names:
-            campaign(given.folder, name, cache=given.cache).run(say=print)
+            campaign(given.folder, name, cache=given.cache).run(workers=given.workers, say=print)
         for path in collect(given.folder, given.collect) if given.collect else ():
             sys.stdout.write(f"{path}\n")
     except HwnasbenchError as error:
