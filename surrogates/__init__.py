@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 #: Name of the data that ships. A changed value needs a new one.
-RELEASE = "2026.11.5"
+RELEASE = "2026.11.6"

@@ -139,15 +139,19 @@ def test_bad_folders(tmp_path):
 
 
 def test_spreads_are_what_they_say():
-    def process(factor, number):
+    def process(factor, number, reference=None):
         seconds = np.array([[1.0, 2.0, 3.0]] * 4) * np.array([[1.0], [1.1], [1.0], [1.0]]) * factor
-        samples = Samples(seconds, np.full((4, 2), factor), np.ones(4, bool))
+        samples = Samples(seconds, np.full((4, 2), reference or factor), np.ones(4, bool))
         return Chunk(["a", "b", "c"], ["ok"] * 3, samples, np.full(3, np.nan), {"pass": number})
 
     spread = summary.spread([[process(1.0, 0), process(1.2, 1)]])
     assert spread.between == pytest.approx(0, abs=1e-12)
     assert spread.uncorrected == pytest.approx(np.std([1, 1.2], ddof=1) / 1.1)
     assert spread.kendall == 1
+    assert spread.first == pytest.approx(0, abs=1e-12)
+    alike = [process(f, n, reference=1.0) for n, f in enumerate((1.5, 0.9, 1.1))]
+    assert summary.spread([alike]).first == pytest.approx(0.5)
+    assert np.isnan(summary.spread([[process(1.0, 0)]]).first)
     assert 0.06 < spread.within < 0.1
 
 

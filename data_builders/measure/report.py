@@ -38,8 +38,8 @@ Of NAS-Bench-201 one architecture of each graph is timed, at 32 px (CIFAR-10) or
 `measured`; whatever else has the same graph once dead edges are removed and the inner nodes are exchanged has the same
 value, as `estimated`, flagged `copied`.
 
-Not measured yet: all of NAS-Bench-201's graphs by OpenVINO in int8 at 32 px (300 of them are); GPUs; energy (the
-machines give no meter). No processor has every column: `xeon_amx_s1` and `xeon_amx_s8` were timed at 16 px alone.
+Not measured yet: GPUs; energy (the machines give no meter). No processor has every column: each was timed at what its
+tables list.
 """
 #: Beside the page.
 PICTURE = "images/measurements_{device}.png"
@@ -122,6 +122,22 @@ def _spreads(own: list[Samples]) -> list[str]:
         "standard deviation of the minima of three processes (medians over networks; the reference corrects them, or "
         "not: `uncorrected`), and `Kendall` how two processes rank: low where the times are close together.\n",
         table(header, 4, rows),
+        *_kept_by_engines(own),
+    ]
+
+
+def _kept_by_engines(own: list[Samples]) -> list[str]:
+    """Say where the engine kept what it compiled, and whether that shows in the times."""
+    told = [
+        f"{' '.join(_label(samples))} ({100 * samples.spread.first:+.2f} %)"
+        for samples in own
+        if samples.about.get("cached")
+    ]
+    if not told:
+        return []
+    return [
+        "The engine kept what it had compiled, which later processes loaded, in these campaigns (in brackets: by how "
+        f"much the first process's times differ from the others', at the median): {', '.join(told)}.\n"
     ]
 
 

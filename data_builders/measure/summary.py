@@ -41,6 +41,9 @@ class Spread:
         Mean rank correlation (Kendall's tau-b) of two processes' corrected minima; NaN for one process.
     disturbed : float
         Rounds that did not count.
+    first : float
+        Median over networks of the first process's corrected minimum over the others' mean, less 1; NaN for one
+        process. With a cache the first compiles what the others load.
     """
 
     within: float
@@ -48,6 +51,7 @@ class Spread:
     uncorrected: float
     kendall: float
     disturbed: float
+    first: float
 
 
 def of_campaign(campaign: Campaign) -> list[list[raw.Chunk]]:
@@ -177,6 +181,7 @@ def spread(chunks: Sequence[Sequence[raw.Chunk]], by: Clock | None = None) -> Sp
         _relative(as_timed),
         _agreement(ours),
         1 - float(np.concatenate(kept).mean()),
+        float(np.median(ours[0] / ours[1:].mean(axis=0)) - 1) if len(ours) > 1 else float("nan"),
     )
 
 
