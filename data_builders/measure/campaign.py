@@ -112,8 +112,8 @@ class Campaign:
         Raises
         ------
         InvalidRequest
-            When the folder holds a campaign on another machine, of other versions or settings, or the workers need more
-            cores than there are.
+            When the folder holds a campaign on another machine, of other versions or settings, or the workers are none,
+            or need more cores than there are.
         BuildLocked
             When another process measures into the folder.
         CoresTaken

@@ -73,6 +73,10 @@ class Samples:
         By which the times were corrected.
     passes : int
         Processes that timed each network.
+    cores : int
+        On how many different cores, or sets of them, chunks were timed.
+    cached : bool
+        Whether the engine kept what it had compiled, for any chunk.
     """
 
     path: Path
@@ -83,6 +87,8 @@ class Samples:
     spread: summary.Spread
     clock: Clock
     passes: int
+    cores: int
+    cached: bool
 
     @property
     def keys(self) -> dict[str, str | int]:
@@ -123,7 +129,10 @@ def _made(path: Path, chunks: list[list[raw.Chunk]], clock: Clock) -> Samples:
     space, what, *_ = path.stem.split("-")
     spaces.get(space)
     frame, spread = summary.frame(chunks, clock), summary.spread(chunks, clock)
-    made = Samples(path, space, what, chunks[0][0].about, frame, spread, clock, len(chunks[0]))
+    told = [chunk.about for processes in chunks for chunk in processes]
+    cores = len({tuple(about["cores"]) for about in told})
+    cached = any(about.get("cached") for about in told)
+    made = Samples(path, space, what, told[0], frame, spread, clock, len(chunks[0]), cores, cached)
     if made.keys["device"] != path.parent.name:
         raise CorruptFile(f"{path} is of {made.keys['device']}; expected the device of its folder, {path.parent.name}")
     return made

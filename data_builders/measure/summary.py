@@ -43,7 +43,7 @@ class Spread:
         Rounds that did not count.
     first : float
         Median over networks of the first process's corrected minimum over the others' mean, less 1; NaN for one
-        process. With a cache the first compiles what the others load.
+        process. First by its number: chunks that were measured again came later.
     """
 
     within: float
